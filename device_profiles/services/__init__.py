@@ -1,0 +1,1 @@
+"""One module for each Bluetooth SIG service: its characteristics as frozen dataclasses."""

@@ -1,0 +1,1 @@
+"""Everything that touches the world: radio, HTTP, jobs, command line."""

@@ -1,0 +1,1 @@
+"""HTTP: FastAPI routers. A handler parses, calls one function, renders."""

@@ -1,0 +1,1 @@
+"""Numbers and curves of readings: pure functions over numpy arrays."""

@@ -1,0 +1,1 @@
+"""The patient space in PostgreSQL: knows Reading, not FHIR."""
