@@ -105,6 +105,9 @@ class Flag(IntFlag):
     TIME_FAULT = 1 << 11
 
 
+NO_FLAGS = Flag(0)
+
+
 class Sample(NamedTuple):
     """The nibbles of 0x2A18's type-sample-location octet, as written (GLS 3.1.1.5)."""
 
@@ -190,7 +193,7 @@ class Reading:
     raw: bytes
     sample: Sample | None = None
     context: Context | None = None
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
 
 
 @dataclass(frozen=True, slots=True)
