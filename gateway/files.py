@@ -1,0 +1,156 @@
+"""Reads files of readings.
+
+The `generic` format: a header `time,mg_dl` or `time,mmol_l`, then a row a reading. A row's own time enters
+its key as it is written, never what a zone makes of it. Rows of the same time are told apart by their rank.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from device_profiles.errors import PasserelleError
+from device_profiles.reading import (
+    Absent,
+    Device,
+    DeviceIdentity,
+    DeviceTime,
+    Kind,
+    Measurand,
+    Quantity,
+    Reading,
+    RecordIdentity,
+)
+from device_profiles.wire import DateTime
+
+_UNITS = {"mg_dl": "mg/dL", "mmol_l": "mmol/L"}
+_OUT_OF_RANGE = {
+    "LO": Absent.BELOW_RANGE,
+    "LOW": Absent.BELOW_RANGE,
+    "HI": Absent.ABOVE_RANGE,
+    "HIGH": Absent.ABOVE_RANGE,
+}
+# No meter and no sensor shows more; a larger number is a wrong column or a wrong unit.
+_LARGEST = {"mg/dL": Decimal(1500), "mmol/L": Decimal(84)}
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
+
+
+class FileUnreadable(PasserelleError):
+    """A file that cannot be read at all."""
+
+    sentence = "{file} cannot be read: {why}. Nothing was stored."
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line that was left out: its number in the file, the header being line 1, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileReadings:
+    """What a file holds: its readings in the order of the file, and what was left out."""
+
+    device: Device
+    readings: tuple[Reading, ...]
+    refused: tuple[RefusedLine, ...]
+
+
+def read_generic(path: Path, kind: Kind) -> FileReadings:
+    """Read a file of the generic format. Raises `FileUnreadable` when no row of it can be understood."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileUnreadable(file=path.name, why="it is not text in UTF-8") from None
+    except OSError as error:
+        raise FileUnreadable(file=path.name, why=(error.strerror or "it cannot be opened").lower()) from None
+    rows = csv.reader(io.StringIO(text, newline=""))
+    header = [column.strip().lower() for column in next(rows, [])]
+    unit = _UNITS.get(header[1]) if len(header) == 2 and header[0] == "time" else None
+    if unit is None:
+        raise FileUnreadable(file=path.name, why="its first line must be time,mg_dl or time,mmol_l")
+    device = Device(DeviceIdentity("file", f"generic/{kind.slug}"), model="generic file")
+    readings: list[Reading] = []
+    refused: list[RefusedLine] = []
+    ranks: Counter[datetime] = Counter()
+    for line, row in _numbered(rows):
+        try:
+            reading = _reading(row, kind, unit, ranks)
+        except ValueError as error:
+            refused.append(RefusedLine(line, str(error)))
+        else:
+            readings.append(reading)
+    return FileReadings(device, tuple(readings), tuple(refused))
+
+
+def _numbered(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    reader = rows
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield reader.line_num, []  # type: ignore[attr-defined]
+            continue
+        if any(cell.strip() for cell in row):
+            yield reader.line_num, row  # type: ignore[attr-defined]
+
+
+def _reading(row: list[str], kind: Kind, unit: str, ranks: Counter[datetime]) -> Reading:
+    """One row. Raises ValueError with a reason that repeats no value of the row."""
+    if len(row) != 2:
+        raise ValueError("a row has a time and a value, separated by one comma")
+    when = _time(row[0].strip())
+    quantity = _quantity(row[1].strip(), unit)
+    sequence = ranks[when]
+    ranks[when] += 1
+    written = DateTime(when.year, when.month, when.day, when.hour, when.minute, when.second)
+    canonical = quantity.absent.name if quantity.absent else str(quantity.value)
+    return Reading(
+        kind=kind,
+        quantities=(quantity,),
+        device_time=DeviceTime(written),
+        identity=RecordIdentity(when, sequence),
+        raw=f"{canonical} {unit}".encode(),
+    )
+
+
+def _time(text: str) -> datetime:
+    if not _TIME.fullmatch(text):
+        raise ValueError("the time is not written as 2026-03-14T08:30:00 (local time, without a zone)")
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError("there is no such date or time") from None
+
+
+def _quantity(text: str, unit: str) -> Quantity:
+    absent = _OUT_OF_RANGE.get(text.upper())
+    if absent is not None:
+        return Quantity(Measurand.GLUCOSE, None, unit, absent)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("the value is not a number") from None
+    if not value.is_finite():
+        raise ValueError("the value is not a number")
+    if not 0 < value <= _LARGEST[unit]:
+        raise ValueError(f"no glucose value in {unit} is so small or so large")
+    if value != round(value, 4):
+        raise ValueError("the value has more decimals than a device can tell")
+    return Quantity(Measurand.GLUCOSE, _canonical(value), unit)
+
+
+def _canonical(value: Decimal) -> Decimal:
+    """The number and nothing of how it was typed: 118, 118.0 and 1.18e2 are one value."""
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else value.normalize()

@@ -1,0 +1,88 @@
+"""What an operator or a person sets through the environment: `PASSERELLE_*`.
+
+A person's language, unit, zone and targets are not here: they live with the person, in the store.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_data_path
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from device_profiles.errors import PasserelleError
+
+DEFAULT_SHELF_PORT = 8421
+DEFAULT_GATEWAY_PORT = 8420
+
+
+class SettingUnusable(PasserelleError):
+    """A `PASSERELLE_*` variable has a value that cannot be used."""
+
+    sentence = (
+        "The setting {variable} cannot be used: {why}. Correct it or unset it, and run the command again."
+    )
+
+
+class HomeUnusable(PasserelleError):
+    """The folder that holds all state cannot be made or written."""
+
+    sentence = (
+        "The folder {folder} cannot be used for Passerelle's records. Choose another with PASSERELLE_HOME."
+    )
+
+
+def _http_url(text: str) -> str:
+    return str(TypeAdapter(AnyHttpUrl).validate_python(text)).rstrip("/")
+
+
+class Settings(BaseSettings):
+    """All settings, with what holds where nothing is set."""
+
+    model_config = SettingsConfigDict(env_prefix="PASSERELLE_", frozen=True)
+
+    home: Path = Field(default_factory=lambda: user_data_path("passerelle", appauthor=False))
+    database: SecretStr | None = None
+    """DSN of the owner's connection; absent: the embedded PostgreSQL in `home`."""
+    database_writer: SecretStr | None = None
+    database_reader: SecretStr | None = None
+    database_shelf: SecretStr | None = None
+    ble: str | None = None
+    """`bumble:<transport>`; absent: the platform's Bluetooth."""
+    shelf_url: Annotated[str, Field(min_length=1)] = f"http://127.0.0.1:{DEFAULT_SHELF_PORT}"
+    shelf_token: SecretStr | None = None
+    """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
+
+
+def load() -> Settings:
+    """The settings of this process.
+
+    Raises `SettingUnusable` for a value that cannot be used, without repeating it: it may hold a password.
+    """
+    try:
+        settings = Settings()
+        _http_url(settings.shelf_url)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "shelf_url"
+        raise SettingUnusable(variable=f"PASSERELLE_{name.upper()}", why=first["msg"]) from None
+    return settings.model_copy(
+        update={"home": settings.home.expanduser().absolute(), "shelf_url": _http_url(settings.shelf_url)}
+    )
+
+
+def prepare_home(home: Path) -> Path:
+    """Make the folder that holds all state, for its owner only (0700). Raises `HomeUnusable`."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if home.stat().st_uid == os.getuid():
+            home.chmod(0o700)
+        probe = home / ".writable"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError:
+        raise HomeUnusable(folder=str(home)) from None
+    return home

@@ -1,0 +1,75 @@
+"""What the command line says, and how it ends: 0 done, 1 the thing asked for failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+from device_profiles.errors import PasserelleError
+from gateway.language import language_of, translate
+
+T = TypeVar("T")
+
+UNEXPECTED = (
+    "Something unexpected happened ({kind}). Nothing that was stored is lost: run the same command again. "
+    "With PASSERELLE_DEBUG=1 it prints the details."
+)
+
+
+def language() -> str:
+    """The language of the person at this terminal."""
+    return language_of(os.environ)
+
+
+def tr(sentence: str, **fields: object) -> str:
+    """A sentence of the catalogue in the person's language, its {fields} filled."""
+    text = translate(sentence, language())
+    return text.format(**fields) if fields else text
+
+
+def say(sentence: str, **fields: object) -> None:
+    """A sentence on standard output."""
+    print(tr(sentence, **fields), flush=True)  # noqa: T201
+
+
+def note(sentence: str, **fields: object) -> None:
+    """A sentence beside the result, on standard error."""
+    print(tr(sentence, **fields), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def write_json(answer: object) -> None:
+    """The answer of a command as one line of JSON on standard output."""
+    print(json.dumps(answer, ensure_ascii=False, default=str), flush=True)  # noqa: T201
+
+
+def is_interactive() -> bool:
+    """Whether a person sits at this terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def fail(error: PasserelleError) -> NoReturn:
+    """Say what happened in one sentence and end with status 1."""
+    note(error.sentence, **error.details)
+    nearest = getattr(error, "nearest", None)
+    if nearest:
+        note("Did you mean {nearest}?", nearest=nearest)
+    raise SystemExit(1)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a command to its end; what goes wrong is said in one sentence."""
+    try:
+        return asyncio.run(coroutine)
+    except PasserelleError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        if os.environ.get("PASSERELLE_DEBUG"):
+            raise
+        note(UNEXPECTED, kind=type(error).__name__)
+        raise SystemExit(1) from None
