@@ -140,7 +140,8 @@ def plain(number: Number) -> float | int | str:
     """A number for JSON: an int or the nearest float, or the special value's name."""
     if isinstance(number, Special):
         return number.value
-    return int(number) if number == number.to_integral_value() else float(number)
+    value = float(number)
+    return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
 
 
 class DateTime(NamedTuple):
@@ -166,20 +167,6 @@ class DateTime(NamedTuple):
         """The parts of `moment` as its own zone shows them."""
         return cls(moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)
 
-    def checked(self) -> DateTime:
-        """Return itself where every part is in its range. Raises MalformedMeasurement("invalid_value")."""
-        year, month, day, hours, minutes, seconds = self
-        if (
-            hours > 23
-            or minutes > 59
-            or seconds > 59
-            or month > 12
-            or day > 31
-            or (year and not 1582 <= year <= 9999)
-        ):
-            raise MalformedMeasurement("invalid_value")
-        return self
-
     def encode(self) -> bytes:
         """Write the seven bytes."""
         return _DATE_TIME.pack(*self)
@@ -198,6 +185,20 @@ class DateTime(NamedTuple):
 
 
 _DATE_TIME: Final = Struct("<HBBBBB")
+
+
+def date_time(year: int, month: int, day: int, hours: int, minutes: int, seconds: int) -> DateTime:
+    """Make a DateTime of parts from outside. Raises MalformedMeasurement("invalid_value")."""
+    if (
+        hours > 23
+        or minutes > 59
+        or seconds > 59
+        or month > 12
+        or day > 31
+        or (year and not 1582 <= year <= 9999)
+    ):
+        raise MalformedMeasurement("invalid_value")
+    return tuple.__new__(DateTime, (year, month, day, hours, minutes, seconds))
 
 
 class Reader:
@@ -291,7 +292,7 @@ class Reader:
 
     def date_time(self) -> DateTime:
         """Read seven bytes of date and time."""
-        return DateTime(*_DATE_TIME.unpack(self.take(_DATE_TIME.size))).checked()
+        return date_time(*_DATE_TIME.unpack(self.take(_DATE_TIME.size)))
 
 
 class Writer:
