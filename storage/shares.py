@@ -1,4 +1,4 @@
-"""What a patient shares by sealed link: the gateway's side. Its secrets lie here only wrapped by the home's key."""
+"""What a patient shares by sealed link: the gateway's side. Secrets lie here only wrapped by the home's key."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class NewShare:
 class Share:
     """A share as it stands. `uploaded_at` None: the shelf does not have it yet.
 
-    `data_until`: the last effective time that was sealed. `stale`: there is something newer to seal, or an end
-    to tell the shelf. `openings_cursor`: the last opening that was pulled from the shelf.
+    `data_until`: the last effective time that was sealed. `stale`: there is something newer to seal.
+    `openings_cursor`: the last opening that was pulled from the shelf.
     """
 
     patient_id: int

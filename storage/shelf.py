@@ -195,7 +195,7 @@ async def revoke_link(conn: Connection, uploader_hash: bytes, link_hash: bytes, 
 
 
 async def active_link(conn: Connection, link_hash: bytes, now: datetime) -> Link | None:
-    """The link if it can be opened now; None when it is unknown, has expired or was revoked (the same 404)."""
+    """The link if it can be opened now; None when it is unknown, has expired or was revoked."""
     async with conn.cursor(row_factory=class_row(Link)) as cursor:
         await cursor.execute(_SQL["active_link"], {"link_hash": link_hash, "now": now})
         return await cursor.fetchone()
@@ -255,7 +255,7 @@ async def record_opening(
 ) -> int | None:
     """Keeps that a link was asked for, by whom they say they are, and how it ended.
 
-    Answers the opening's number, or None for a link that does not exist (nothing is kept: nobody could read it).
+    Answers the opening's number, or None for a link that does not exist: nobody could read it.
     """
     values = {"link_hash": link_hash, "recipient": recipient, "outcome": outcome, "files": files, "now": now}
     row = await (await conn.execute(_SQL["record_opening"], values)).fetchone()

@@ -1,0 +1,273 @@
+"""The local server's folder: where it lies, and how its first content is made.
+
+As an ordinary user everything is inside the home. As root the server must run under another account, which
+cannot enter a private home: its folder then lies under a root-owned parent, and a file in the home names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import secrets
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.binaries import Binaries
+from storage.errors import (
+    AccountUnknown,
+    DiskFull,
+    DiskReadOnly,
+    FolderNotWritable,
+    HomeOfAnother,
+    ServerDidNotStart,
+    StorageError,
+)
+
+ROOT_PARENT = Path("/var/lib/passerelle")
+"""Where the folders of root's servers lie."""
+
+LONGEST_SOCKET = 100
+"""Bytes of a socket's path that every platform accepts (Linux has 107, macOS 103)."""
+
+SOCKET_NAME = ".s.PGSQL.5432"
+
+ROLES = ("owner", "writer", "reader", "shelf")
+
+ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
+"""All that the server's processes get of ours."""
+
+_FIRST_STATEMENTS = """\
+CREATE ROLE owner LOGIN
+CREATE ROLE writer LOGIN
+CREATE ROLE reader LOGIN
+CREATE ROLE shelf LOGIN
+ALTER DATABASE postgres RENAME TO passerelle
+ALTER DATABASE passerelle OWNER TO owner
+CREATE DATABASE shelf OWNER owner
+REVOKE ALL ON DATABASE passerelle, shelf, template1 FROM PUBLIC
+GRANT CONNECT ON DATABASE passerelle TO writer, reader
+GRANT CONNECT ON DATABASE shelf TO shelf
+"""
+"""Run once, before the server has ever listened: the superuser of the cluster can never log in."""
+
+_WHO_MAY_CONNECT = """\
+# database  role                   by
+local passerelle owner,writer,reader peer map=passerelle
+local shelf      owner,shelf         peer map=passerelle
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account that the server's processes run under; None as `uid` means the caller's own."""
+
+    uid: int | None
+    gid: int | None
+
+    def options(self) -> dict[str, object]:
+        """For subprocess: become the account, with none of the caller's groups."""
+        if self.uid is None:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def give(self, path: Path) -> None:
+        """Makes the account the owner of a path."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one home's server lies. `folder` holds the rest."""
+
+    folder: Path
+    account: Account
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's data folder."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        """What the server says: starts, stops, and why it could not. Never a statement or a value."""
+        return self.folder / "server.log"
+
+    @property
+    def socket_folder(self) -> Path:
+        """The private folder of the socket; a short one elsewhere when its path would be too long."""
+        inside = self.folder / "socket"
+        if len(os.fsencode(inside / SOCKET_NAME)) <= LONGEST_SOCKET:
+            return inside
+        with suppress(FileNotFoundError):
+            return Path((self.folder / "socket.at").read_text())
+        return inside
+
+    def make_socket_folder(self) -> Path:
+        """Makes it, mode 0700, the server's account's own: root and that account alone can enter."""
+        inside = self.folder / "socket"
+        if len(os.fsencode(inside / SOCKET_NAME)) <= LONGEST_SOCKET:
+            inside.mkdir(mode=0o700, exist_ok=True)
+            self.account.give(inside)
+            return inside
+        known = self.socket_folder
+        if known != inside and self._is_private(known):
+            return known
+        short = Path(tempfile.mkdtemp(prefix="passerelle-", dir="/tmp"))
+        self.account.give(short)
+        (self.folder / "socket.at").write_text(str(short))
+        return short
+
+    def _is_private(self, folder: Path) -> bool:
+        """Whether a folder elsewhere is still the one that was made: the account's own and closed to others."""
+        owner = os.geteuid() if self.account.uid is None else self.account.uid
+        with suppress(FileNotFoundError):
+            found = folder.lstat()
+            return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and found.st_mode & 0o077 == 0
+        return False
+
+    def erase(self) -> None:
+        """Throws the folder away, data included. The server must not run."""
+        elsewhere = self.socket_folder
+        shutil.rmtree(elsewhere, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def place_of(home: Path, root_parent: Path = ROOT_PARENT) -> Place:
+    """Where the server of this home lies, its folder made if need be.
+
+    Raises HomeOfAnother, FolderNotWritable, AccountUnknown, DiskFull or DiskReadOnly.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            return _place_of_root(home, root_parent)
+        folder = home / "postgresql"
+        if (home / "postgresql.at").exists():
+            raise HomeOfAnother(folder=home)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.geteuid():
+            raise HomeOfAnother(folder=home)
+    except OSError as problem:
+        raise storage_error(str(problem), home) from problem
+    return Place(folder.resolve(), Account(None, None))
+
+
+def _place_of_root(home: Path, parent: Path) -> Place:
+    if (home / "postgresql").exists():
+        raise HomeOfAnother(folder=home)
+    _make_enterable(parent)
+    named = home / "postgresql.at"
+    if not named.exists():
+        # The name is new with each home, even at the same path: who throws a home away starts afresh.
+        name = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12] + "-" + secrets.token_hex(4)
+        draft = home / f"postgresql.at.{os.getpid()}"
+        draft.write_text(str(parent.resolve() / name))
+        with suppress(FileExistsError):
+            os.link(draft, named)
+        draft.unlink()
+    folder = Path(named.read_text())
+    _make_enterable(folder)
+    return Place(folder, _server_account())
+
+
+def _make_enterable(folder: Path) -> None:
+    """Root's own, to be passed through by the server's account and listed by nobody, whatever the umask."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
+
+
+def _server_account() -> Account:
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid)
+    raise AccountUnknown
+
+
+def make_cluster(place: Place, binaries: Binaries) -> None:
+    """Makes the data folder, roles and databases; half a cluster never has the final name.
+
+    Raises DiskFull, DiskReadOnly, AccountUnknown or ServerDidNotStart.
+    """
+    half = place.folder / "data.half"
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        half.mkdir(mode=0o700)
+        place.account.give(half)
+        options = ["--no-locale", "--encoding=UTF8", "--username=supervisor", "--auth=peer"]
+        _run(place, [binaries.initdb, f"--pgdata={half}", *options, "--no-instructions"])
+        _write(half / "pg_hba.conf", _WHO_MAY_CONNECT)
+        _write(half / "pg_ident.conf", "".join(f"passerelle {_caller()} {role}\n" for role in ROLES))
+        _run(place, [binaries.postgres, "--single", "-D", str(half), "template1"], _FIRST_STATEMENTS)
+        half.rename(place.data)
+    except OSError as problem:
+        raise storage_error(str(problem), place.log) from problem
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def made_by(place: Place) -> str | None:
+    """The major version that made the data folder; None where there is none yet."""
+    with suppress(FileNotFoundError):
+        return (place.data / "PG_VERSION").read_text().strip()
+    return None
+
+
+def storage_error(said: str, where: Path) -> StorageError:
+    """The error that a sentence of the system or of the server means."""
+    meanings: Mapping[str, StorageError] = {
+        "No space left on device": DiskFull(),
+        "Disk quota exceeded": DiskFull(),
+        "File too large": DiskFull(),
+        "Read-only file system": DiskReadOnly(),
+        "could not look up effective user ID": AccountUnknown(),
+        "could not look up local user ID": AccountUnknown(),
+        "Permission denied": FolderNotWritable(folder=where),
+        "Operation not permitted": AccountUnknown(),
+    }
+    for words, error in meanings.items():
+        if words in said:
+            return error
+    return ServerDidNotStart(log=where)
+
+
+def _run(place: Place, command: list[str], statements: str = "") -> None:
+    done = subprocess.run(  # noqa: S603 - our own command
+        command,
+        input=statements,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd="/",
+        env=ENVIRONMENT,
+        check=False,
+        **place.account.options(),  # type: ignore[call-overload]
+    )
+    said = done.stdout + done.stderr
+    if done.returncode != 0 or "ERROR:" in done.stderr:
+        with suppress(OSError):
+            place.log.write_text(said)
+        raise storage_error(said, place.log)
+
+
+def _write(path: Path, text: str) -> None:
+    """In place: the file stays the server's account's own, mode 0600."""
+    path.write_text(text)
+
+
+def _caller() -> str:
+    """The caller's name as the ident map writes it."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise AccountUnknown from None
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,313 @@
+"""A local PostgreSQL that the first command starts and the last one stops.
+
+Three facts carry it. Each command holds a shared lock (`flock`) on `in-use` as long as it works, so that who
+can have it exclusively at the end is the last one; a killed command loses its lock with its life. Starting and
+stopping happen under the exclusive lock `starting`. And the server is alive when it answers on its socket: its
+pid is what the socket says, never what a file says, since pids are used again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from psycopg import pq
+
+from storage.binaries import Binaries, find_binaries, within_reach_of_all
+from storage.cluster import (
+    ENVIRONMENT,
+    ROOT_PARENT,
+    SOCKET_NAME,
+    Place,
+    made_by,
+    make_cluster,
+    place_of,
+    storage_error,
+)
+from storage.errors import HomeBusy, ServerDidNotStart, ServerOfAnotherMajor, StorageError
+
+START_LIMIT = 60.0
+"""Seconds that a start may take. A start after a crash replays the log first; that took 2.4 s when measured."""
+
+ORPHANS_LIMIT = 10.0
+"""Seconds that a killed server's processes may take to notice and let go of its memory."""
+
+STOP_LIMIT = 30.0
+"""Seconds that a stop may take: it writes all that is in memory."""
+
+BUSY_LIMIT = START_LIMIT + STOP_LIMIT
+"""Seconds to wait for another command that starts or stops the server."""
+
+LARGEST_LOG = 1_000_000
+"""Bytes of the server's log above which a start begins a new one."""
+
+_PAUSE = 0.01
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": "5432",
+    "max_connections": "40",
+    # A laptop's memory is for its person; a patient's ten years of readings fit the system's own cache.
+    "shared_buffers": "32MB",
+    "max_wal_size": "256MB",
+    # Where /dev/shm is missing or tiny (a chroot, a container) memory is shared through files.
+    "dynamic_shared_memory_type": "mmap",
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # A log has no patient in it: no statement, no value, no detail of a key.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_checkpoints": "off",
+}
+
+
+class EmbeddedServer:
+    """One command's hold on the local server of a home. Blocking: call it from a thread."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._in_use: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def hold(cls, home: Path, root_parent: Path = ROOT_PARENT) -> Self:
+        """Starts or adopts the server of this home, and keeps it alive until `release`.
+
+        Raises a StorageError that says why it cannot be.
+        """
+        server = cls(place_of(home, root_parent))
+        with server._starting():
+            try:
+                server._in_use = os.open(server._place.folder / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+                fcntl.flock(server._in_use, fcntl.LOCK_SH)
+                server._start_unless_it_answers()
+            except BaseException:
+                server._let_go()
+                raise
+        return server
+
+    def ensure(self) -> None:
+        """Starts the server again if something ended it."""
+        if not self._answers():
+            with self._starting():
+                self._start_unless_it_answers()
+
+    def release(self) -> None:
+        """Gives the server up; the last command to do so stops it. Idempotent."""
+        if self._in_use is None:
+            return
+        with self._starting():
+            try:
+                fcntl.flock(self._in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            else:
+                self._stop()
+            finally:
+                self._let_go()
+
+    def address(self, role: str) -> str:
+        """The connection string of a database role (`owner`, `writer`, `reader`, `shelf`)."""
+        database = "shelf" if role == "shelf" else "passerelle"
+        return self._address(role, database)
+
+    def shelf_owner_address(self) -> str:
+        """The connection string of the role that migrates the shelf's database."""
+        return self._address("owner", "shelf")
+
+    @property
+    def pid(self) -> int:
+        """The pid of the server that answers. Raises ConnectionError when none does."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(5)
+            probe.connect(os.fspath(self._place.socket_folder / SOCKET_NAME))
+            if hasattr(socket, "SO_PEERCRED"):
+                credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+                return int(struct.unpack("3i", credentials)[0])
+            # macOS: LOCAL_PEERPID of SOL_LOCAL.
+            return int.from_bytes(probe.getsockopt(0, 0x002, 4), "little")
+
+    @property
+    def place(self) -> Place:
+        """Where the server lies."""
+        return self._place
+
+    def _address(self, role: str, database: str) -> str:
+        folder = str(self._place.socket_folder).replace("\\", "\\\\").replace("'", "\\'")
+        return f"host='{folder}' port=5432 user={role} dbname={database} sslmode=disable"
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Only one command at a time starts or stops the server."""
+        try:
+            lock = os.open(self._place.folder / "starting", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as problem:
+            raise storage_error(str(problem), self._place.folder) from problem
+        try:
+            limit = time.monotonic() + BUSY_LIMIT
+            while True:
+                with suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                if time.monotonic() > limit:
+                    raise HomeBusy
+                time.sleep(_PAUSE)
+            yield
+        finally:
+            os.close(lock)
+
+    def _let_go(self) -> None:
+        if self._in_use is not None:
+            os.close(self._in_use)
+            self._in_use = None
+
+    def _ping(self) -> pq.Ping:
+        return pq.Ping(pq.PGconn.ping(self._address("owner", "passerelle").encode()))
+
+    def _answers(self) -> bool:
+        """Whether the server answers; one that is starting or stopping is waited for."""
+        limit = time.monotonic() + START_LIMIT
+        while (answer := self._ping()) == pq.Ping.REJECT and time.monotonic() < limit:
+            time.sleep(_PAUSE)
+        return answer == pq.Ping.OK
+
+    def _start_unless_it_answers(self) -> None:
+        if self._answers():
+            return
+        binaries = find_binaries()
+        if self._place.account.uid is not None:
+            binaries = within_reach_of_all(binaries, self._place.folder.parent)
+        made = made_by(self._place)
+        if made is None:
+            make_cluster(self._place, binaries)
+        elif made != str(binaries.major):
+            raise ServerOfAnotherMajor(made_by=made, found=binaries.major)
+        self._end_unreachable()
+        self._start(binaries)
+
+    def _start(self, binaries: Binaries) -> None:
+        """Starts the server; again as long as a killed one's processes hold its memory."""
+        limit = time.monotonic() + ORPHANS_LIMIT
+        while True:
+            said = self._launch(binaries)
+            if said is None:
+                return
+            if "is still in use" not in said or time.monotonic() > limit:
+                raise storage_error(said, self._place.log)
+            time.sleep(0.1)
+
+    def _launch(self, binaries: Binaries) -> str | None:
+        """One attempt; None when the server answers, else what it said before it ended."""
+        try:
+            folder = self._place.make_socket_folder()
+            self._disarm_stale_pid()
+            self._process, said_from = self._spawn(binaries, folder)
+        except OSError as problem:
+            raise storage_error(str(problem), self._place.log) from problem
+        limit = time.monotonic() + START_LIMIT
+        while time.monotonic() < limit:
+            if self._ping() == pq.Ping.OK:
+                return None
+            if self._process.poll() is not None:
+                with self._place.log.open("rb") as log:
+                    log.seek(said_from)
+                    return log.read().decode(errors="replace")
+            time.sleep(_PAUSE / 2)
+        self._process.kill()
+        self._process.wait()
+        raise ServerDidNotStart(log=self._place.log)
+
+    def _spawn(self, binaries: Binaries, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+        settings = {**_SETTINGS, "unix_socket_directories": _quoted(folder)}
+        if binaries.major >= 18:
+            # Three processes less; reads of a laptop's size gain nothing from them.
+            settings["io_method"] = "sync"
+        command = [binaries.postgres, "-D", str(self._place.data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        log = self._place.log
+        begin = "wb" if log.exists() and log.stat().st_size > LARGEST_LOG else "ab"
+        with log.open(begin) as said:
+            said_from = said.tell()
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                cwd="/",
+                env=ENVIRONMENT,
+                # Ctrl-C in the terminal is for the command; the server ends by `release`.
+                start_new_session=True,
+                **self._place.account.options(),  # type: ignore[call-overload]
+            )
+        return process, said_from
+
+    def _disarm_stale_pid(self) -> None:
+        """A crashed server's pid may be another process's by now, and PostgreSQL would refuse to start for it.
+
+        PostgreSQL passes over the pid of its own parent, so ours is written there. The rest of the file stays:
+        it names the shared memory by which PostgreSQL sees whether a process of the old server still lives.
+        """
+        with suppress(FileNotFoundError):
+            path = self._place.data / "postmaster.pid"
+            _, _, rest = path.read_text().partition("\n")
+            path.write_text(f"{os.getpid()}\n{rest}")
+
+    def _end_unreachable(self) -> None:
+        """Ends a server of ours that lives without its socket (a cleaner of temporary folders took it)."""
+        with suppress(OSError, ValueError):
+            pid = int((self._place.data / "postmaster.pid").read_text().partition("\n")[0])
+            if Path(f"/proc/{pid}/cwd").readlink() == self._place.data.resolve():
+                self._end(pid)
+
+    def _stop(self) -> None:
+        with suppress(OSError):
+            self._end(self.pid)
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1)
+
+    def _end(self, pid: int) -> None:
+        """Fast shutdown, immediate if that takes too long: either way nothing committed is lost."""
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+            limit = time.monotonic() + STOP_LIMIT
+            while time.monotonic() < limit:
+                if not (self._place.data / "postmaster.pid").exists():
+                    return
+                if self._process is not None and self._process.poll() is not None:
+                    return
+                time.sleep(_PAUSE)
+
+
+def erase(home: Path, root_parent: Path = ROOT_PARENT) -> None:
+    """Stops the server of a home, whoever uses it, and throws its data away. For tests and for erasing all."""
+    place = place_of(home, root_parent)
+    server = EmbeddedServer(place)
+    with server._starting():  # noqa: SLF001 - its own class
+        with suppress(StorageError):
+            server._stop()  # noqa: SLF001
+        place.erase()
+    (home / "postgresql.at").unlink(missing_ok=True)
+
+
+def _quoted(folder: Path) -> str:
+    """A folder in PostgreSQL's list of folders."""
+    return '"' + str(folder).replace('"', '""') + '"'
