@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_profiles.errors import StorageError
 from storage.binaries import Binaries
 from storage.errors import (
     AccountUnknown,
@@ -27,7 +28,6 @@ from storage.errors import (
     FolderNotWritable,
     HomeOfAnother,
     ServerDidNotStart,
-    StorageError,
 )
 
 ROOT_PARENT = Path("/var/lib/passerelle")
@@ -126,7 +126,7 @@ class Place:
         return short
 
     def _is_private(self, folder: Path) -> bool:
-        """Whether a folder elsewhere is still the one that was made: the account's own and closed to others."""
+        """Whether a folder elsewhere is still the one that was made: the account's, closed to others."""
         owner = os.geteuid() if self.account.uid is None else self.account.uid
         with suppress(FileNotFoundError):
             found = folder.lstat()

@@ -1,9 +1,9 @@
 """A local PostgreSQL that the first command starts and the last one stops.
 
-Three facts carry it. Each command holds a shared lock (`flock`) on `in-use` as long as it works, so that who
-can have it exclusively at the end is the last one; a killed command loses its lock with its life. Starting and
-stopping happen under the exclusive lock `starting`. And the server is alive when it answers on its socket: its
-pid is what the socket says, never what a file says, since pids are used again.
+Three facts carry it. Each command holds a shared lock (`flock`) on `in-use` as long as it works: who can
+have it exclusively at the end is the last one, and a killed command loses its lock with its life. Starting
+and stopping happen under the exclusive lock `starting`. And the server is alive when it answers on its
+socket: its pid is what the socket says, never what a file says, since pids are used again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Self
 
 from psycopg import pq
 
+from device_profiles.errors import StorageError
 from storage.binaries import Binaries, find_binaries, within_reach_of_all
 from storage.cluster import (
     ENVIRONMENT,
@@ -33,10 +34,10 @@ from storage.cluster import (
     place_of,
     storage_error,
 )
-from storage.errors import HomeBusy, ServerDidNotStart, ServerOfAnotherMajor, StorageError
+from storage.errors import HomeBusy, ServerDidNotStart, ServerOfAnotherMajor
 
 START_LIMIT = 60.0
-"""Seconds that a start may take. A start after a crash replays the log first; that took 2.4 s when measured."""
+"""Seconds that a start may take. After a crash the log is replayed first: 2.4 s when measured."""
 
 ORPHANS_LIMIT = 10.0
 """Seconds that a killed server's processes may take to notice and let go of its memory."""
@@ -259,15 +260,18 @@ class EmbeddedServer:
         return process, said_from
 
     def _disarm_stale_pid(self) -> None:
-        """A crashed server's pid may be another process's by now, and PostgreSQL would refuse to start for it.
+        """A crashed server's pid may be another process's by now, for which PostgreSQL would refuse to start.
 
-        PostgreSQL passes over the pid of its own parent, so ours is written there. The rest of the file stays:
-        it names the shared memory by which PostgreSQL sees whether a process of the old server still lives.
+        PostgreSQL passes over the pid of its own parent, so ours is written there. The rest of the file
+        stays: it names the shared memory by which PostgreSQL sees whether a process of the old server lives.
         """
         with suppress(FileNotFoundError):
             path = self._place.data / "postmaster.pid"
             _, _, rest = path.read_text().partition("\n")
-            path.write_text(f"{os.getpid()}\n{rest}")
+            if rest:
+                path.write_text(f"{os.getpid()}\n{rest}")
+            else:
+                path.unlink()
 
     def _end_unreachable(self) -> None:
         """Ends a server of ours that lives without its socket (a cleaner of temporary folders took it)."""
@@ -298,7 +302,7 @@ class EmbeddedServer:
 
 
 def erase(home: Path, root_parent: Path = ROOT_PARENT) -> None:
-    """Stops the server of a home, whoever uses it, and throws its data away. For tests and for erasing all."""
+    """Stops the server of a home, whoever uses it, and throws its data away."""
     place = place_of(home, root_parent)
     server = EmbeddedServer(place)
     with server._starting():  # noqa: SLF001 - its own class

@@ -1,4 +1,4 @@
-"""What a patient shares by sealed link: the gateway's side. Secrets lie here only wrapped by the home's key."""
+"""What a patient shares by sealed link, on the gateway's side. Secrets lie here wrapped by the home's key."""
 
 from __future__ import annotations
 
