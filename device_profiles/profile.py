@@ -96,7 +96,7 @@ STANDARD_OFFER: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType(
             glucose.FEATURE,
             glucose.RECORD_ACCESS_CONTROL_POINT,
         ),
-        current_time.SERVICE: (current_time.CURRENT_TIME, current_time.LOCAL_TIME_INFORMATION),
+        current_time.SERVICE: (current_time.CURRENT_TIME,),
         device_information.SERVICE: (
             device_information.MANUFACTURER_NAME,
             device_information.MODEL_NUMBER,
@@ -140,6 +140,8 @@ class DeviceProfile:
     control_locations: tuple[int, ...] = (4,)
     """Sample locations of a control solution."""
     ketone: KetoneMark | None = None
+    virtual_name: str = "Virtual meter"
+    """The name that a virtual device of this kind advertises; it matches."""
 
     def but(self, **differences: Any) -> DeviceProfile:
         """The same device with these fields otherwise."""

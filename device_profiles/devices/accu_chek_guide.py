@@ -26,4 +26,5 @@ PROFILE = glucose_meter.PROFILE.but(
         ),
     },
     clock=current_time.DATE_TIME,
+    virtual_name="meter+00000000",
 )

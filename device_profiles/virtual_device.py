@@ -1,0 +1,333 @@
+"""A device without hardware: from a profile and records, the GATT table and the reactions; no I/O here.
+
+The radio side declares `gatt_table()`, passes on what a client reads, writes and subscribes to, and sends the
+effects one after the other as fast as its link takes them. Faults are asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from device_profiles.devices import glucose_meter
+from device_profiles.errors import MalformedMeasurement
+from device_profiles.procedures.record_access import Answer, AttributeRefused, OpCode, Send, Server
+from device_profiles.profile import DeviceProfile
+from device_profiles.services import battery, current_time, glucose
+from device_profiles.services.battery import BatteryLevel
+from device_profiles.services.current_time import CurrentTime
+from device_profiles.services.device_information import DeviceInformation
+from device_profiles.services.glucose import GlucoseFeature, GlucoseMeasurement
+from device_profiles.transcript import CaptureUnreadable, DeviceEvent, read_sessions
+from device_profiles.virtual_records import Record, generated_records
+from device_profiles.wire import DateTime
+
+__all__ = [
+    "AttributeRefused",
+    "CaptureUnreadable",
+    "CharacteristicDeclaration",
+    "Disconnect",
+    "Effect",
+    "Faults",
+    "Indicate",
+    "Notify",
+    "Record",
+    "ServiceDeclaration",
+    "Silence",
+    "VirtualDevice",
+    "from_transcript",
+    "generated_records",
+]
+
+READ_NOT_PERMITTED: Final = 0x02
+WRITE_NOT_PERMITTED: Final = 0x03
+NOTIFICATIONS: Final = 1
+INDICATIONS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CharacteristicDeclaration:
+    """A characteristic; a protected one is only for a client that paired with the passkey."""
+
+    uuid: int
+    properties: frozenset[str]
+    """Of `read`, `write`, `notify`, `indicate`."""
+    protected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeclaration:
+    """A primary service."""
+
+    uuid: int
+    characteristics: tuple[CharacteristicDeclaration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Send a notification."""
+
+    characteristic: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Indicate:
+    """Send an indication."""
+
+    characteristic: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Drop the link. Nothing comes after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The device owes an answer and gives none. Nothing comes after it."""
+
+
+Effect = Notify | Indicate | Disconnect | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong, by name. Records are counted from 1 in each answer."""
+
+    disconnect_after: int | None = None
+    """Drop the link after so many records."""
+    silent_control_point: bool = False
+    """Never answer a request for records."""
+    refuse_passkey: bool = False
+    """Refuse every passkey; the radio side does it."""
+    malformed: int | None = None
+    """This record has an impossible month."""
+    truncated: int | None = None
+    """This record lacks its last byte."""
+    overlong: int | None = None
+    """This record has a byte too many."""
+    duplicate: bool = False
+    """Each frame is sent twice."""
+    late_context: bool = False
+    """Contexts come after the answer."""
+    no_context: bool = False
+    """Contexts never come, though they are announced."""
+    clock_error_seconds: int = 0
+    """How far the clock is ahead."""
+
+
+NO_FAULTS: Final = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A record as the control point chooses it and as the link carries it."""
+
+    sequence: int
+    user_facing_time: DateTime | None
+    frames: tuple[Notify, ...]
+
+
+class VirtualDevice:
+    """A peripheral with one client at a time. `faults` may be changed between two requests."""
+
+    def __init__(
+        self,
+        profile: DeviceProfile,
+        records: Sequence[Record] = (),
+        *,
+        information: DeviceInformation = DeviceInformation(),  # noqa: B008 - frozen
+        clock: Callable[[], datetime] | None = None,
+        battery_percent: int = 80,
+        protected: bool = True,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        """Make a device.
+
+        `clock` gives the time that a right clock of its person shows, without it the device has none;
+        `protected`: its records are only for who paired.
+        """
+        self.profile = profile
+        self.name = profile.virtual_name
+        self.advertised_services = profile.match.services
+        self.protected = protected
+        self.faults = faults
+        self._clock = clock
+        self._values = information.characteristics() | {
+            glucose.FEATURE: GlucoseFeature(0x03F0).encode(),
+            battery.BATTERY_LEVEL: BatteryLevel(battery_percent).encode(),
+        }
+        self._stored: list[_Stored] = []
+        self._ending: Indicate | Silence | None = None
+        self._subscriptions: dict[int, int] = {}
+        self._server: Server[_Stored] = Server(lambda: self._stored)
+        for record in records:
+            self.add(record)
+
+    @classmethod
+    def playing(cls, profile: DeviceProfile, session: Sequence[DeviceEvent]) -> VirtualDevice:
+        """A device that sends what was captured, as `from_transcript` says."""
+        access = profile.records
+        device = cls(profile, protected=False)
+        device._ending = Silence()
+        groups: list[list[Notify]] = []
+        for operation, characteristic, value in session:
+            if operation == "indicate" and characteristic == access.control_point:
+                device._ending = Indicate(characteristic, value)
+            elif operation == "notify" and characteristic in {access.measurement, access.context}:
+                device._ending = Silence()
+                if characteristic == access.measurement or not groups:
+                    groups.append([])
+                groups[-1].append(Notify(characteristic, value))
+        sequence = 0
+        for frames in groups:
+            numbered = frames[0].value[1:3]
+            sequence = int.from_bytes(numbered, "little") if len(numbered) == 2 else sequence
+            device._stored.append(_stored(sequence, frames))
+        return device
+
+    def add(self, record: Record) -> None:
+        """Store one more record, as after a measurement."""
+        access = self.profile.records
+        frames = [Notify(access.measurement, record.measurement)]
+        if record.context is not None:
+            frames.append(Notify(access.context, record.context))
+        self._stored.append(_stored(record.sequence, frames))
+
+    def __len__(self) -> int:
+        """The number of stored records."""
+        return len(self._stored)
+
+    def gatt_table(self) -> tuple[ServiceDeclaration, ...]:
+        """The services, with only those characteristics that this device has a value for."""
+        table = []
+        for service, characteristics in self.profile.offer.items():
+            declared = [self._declaration(service, uuid) for uuid in characteristics]
+            present = tuple(each for each in declared if each is not None)
+            if present:
+                table.append(ServiceDeclaration(service, present))
+        return tuple(table)
+
+    def _declaration(self, service: int, uuid: int) -> CharacteristicDeclaration | None:
+        access = self.profile.records
+        properties = {"read"}
+        if uuid in {access.measurement, access.context}:
+            properties = {"notify"}
+        elif uuid == access.control_point:
+            properties = {"write", "indicate"}
+        elif uuid not in self._values and not self._shows_clock(uuid):
+            return None
+        return CharacteristicDeclaration(
+            uuid, frozenset(properties), protected=self.protected and service == glucose.SERVICE
+        )
+
+    def _shows_clock(self, uuid: int) -> bool:
+        return uuid == self.profile.clock and self._clock is not None
+
+    def read(self, uuid: int) -> bytes:
+        """The value of a characteristic now. Raises AttributeRefused."""
+        if self._clock is not None and self._shows_clock(uuid):
+            shown = self._clock() + timedelta(seconds=self.faults.clock_error_seconds)
+            time = DateTime.of(shown)
+            if uuid == current_time.CURRENT_TIME:
+                return CurrentTime(time, shown.isoweekday(), shown.microsecond * 256 // 1_000_000).encode()
+            return time.encode()
+        if uuid not in self._values:
+            raise AttributeRefused(READ_NOT_PERMITTED)
+        return self._values[uuid]
+
+    def subscribe(self, uuid: int, value: int) -> None:
+        """Take a client characteristic configuration: 0 none, 1 notifications, 2 indications."""
+        access = self.profile.records
+        self._subscriptions[uuid] = value
+        self._server.configured = bool(
+            self._subscriptions.get(access.measurement, 0) & NOTIFICATIONS
+            and self._subscriptions.get(access.control_point, 0) & INDICATIONS
+        )
+
+    def write(self, uuid: int, value: bytes) -> Iterator[Effect]:
+        """Take a write; iterate over what it sets off. Raises AttributeRefused at once."""
+        if uuid != self.profile.records.control_point:
+            raise AttributeRefused(WRITE_NOT_PERMITTED)
+        actions = self._server.write(value)
+        if self.faults.silent_control_point:
+            return iter([Silence()])
+        return self._effects(actions, reports=value[0] == OpCode.REPORT)
+
+    def disconnected(self) -> None:
+        """The link ended; the next client subscribes anew."""
+        self._subscriptions.clear()
+        self._server.disconnected()
+
+    def _effects(self, actions: Iterator[Send[_Stored] | Answer], *, reports: bool) -> Iterator[Effect]:
+        late: list[Notify] = []
+        for sent, action in enumerate(actions):
+            if reports and self.faults.disconnect_after == sent:
+                self.disconnected()
+                yield Disconnect()
+                return
+            if isinstance(action, Answer):
+                yield self._answer(action, reports=reports, found=sent > 0)
+                yield from late
+                return
+            for frame in self._faulty(action.record.frames, sent + 1):
+                if self.faults.late_context and frame.characteristic == self.profile.records.context:
+                    late.append(frame)
+                else:
+                    yield frame
+
+    def _answer(self, answer: Answer, *, reports: bool, found: bool) -> Effect:
+        if self._ending is not None and reports and (found or not self._stored):
+            return self._ending
+        return Indicate(self.profile.records.control_point, answer.value)
+
+    def _faulty(self, frames: Sequence[Notify], number: int) -> Iterator[Notify]:
+        """The frames of the record sent as number so and so, as the faults and subscriptions have them."""
+        access, faults = self.profile.records, self.faults
+        for frame in frames:
+            value = frame.value
+            if not self._subscriptions.get(frame.characteristic, 0) & NOTIFICATIONS:
+                continue
+            if faults.no_context and frame.characteristic == access.context:
+                continue
+            if frame.characteristic == access.measurement:
+                value = _damaged(value, faults, number)
+            for _ in range(2 if faults.duplicate else 1):
+                yield Notify(frame.characteristic, value)
+
+
+def _damaged(value: bytes, faults: Faults, number: int) -> bytes:
+    if number == faults.malformed:
+        return value[:5] + b"\x0d" + value[6:]
+    if number == faults.truncated:
+        return value[:-1]
+    if number == faults.overlong:
+        return value + b"\x00"
+    return value
+
+
+def _stored(sequence: int, frames: Sequence[Notify]) -> _Stored:
+    try:
+        measurement = GlucoseMeasurement.decode(frames[0].value)
+        base = measurement.base_time.as_if_utc()
+        offset = timedelta(minutes=measurement.time_offset_min or 0)
+        shown = None if base is None else DateTime.of(base + offset)
+    except (MalformedMeasurement, OverflowError):
+        shown = None
+    return _Stored(sequence, shown, tuple(frames))
+
+
+def from_transcript(
+    transcript: object, profile: DeviceProfile = glucose_meter.PROFILE
+) -> tuple[VirtualDevice, ...]:
+    """The sessions of a captured sync, each as a device that plays its frames again, byte for byte.
+
+    Asked for all, it sends what was captured, malformed frames too, and ends as the capture ends: with the
+    same indication, or in silence. Asked from a sequence number on, it goes by bytes 1 and 2 of each frame.
+    It has no clock and needs no pairing. Raises CaptureUnreadable.
+    """
+    return tuple(VirtualDevice.playing(profile, session) for session in read_sessions(transcript))
