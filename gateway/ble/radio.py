@@ -1,0 +1,229 @@
+"""The radio: who is near, and a link to one of them. One process of a home holds it at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+
+from device_profiles import catalogue
+from device_profiles.errors import DeviceError
+from device_profiles.profile import Advertisement, DeviceProfile
+from gateway.ble.connection import Connection, within
+from gateway.ble.errors import (
+    BondLost,
+    DeviceSilent,
+    NotInRange,
+    PasskeyRefused,
+    RadioBusy,
+    RadioUnavailable,
+    ServiceMissing,
+)
+from gateway.ble.limits import LIMITS, Limits
+from gateway.ble.pairing import PasskeyEntry, PasskeySource, passkey_entry
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+if TYPE_CHECKING:
+    from bumble.transport.common import Transport
+
+    from gateway.ble.bumble_host import BumbleHost
+
+BUMBLE: Final = "bumble:"
+BASE_UUID: Final = "-0000-1000-8000-00805f9b34fb"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device that was heard."""
+
+    address: str
+    """How this computer addresses it: not who it is (macOS hides addresses, others change them)."""
+    name: str | None
+    profile: DeviceProfile | None
+    """What it is; None where the catalogue does not know."""
+    signal_dbm: int
+    advertisement: Advertisement
+    device: BLEDevice
+
+
+class Radio:
+    """An open radio; made by `open_radio`."""
+
+    def __init__(self, host: BumbleHost | None, limits: Limits = LIMITS) -> None:
+        self.limits = limits
+        self._host = host
+        self._scanner: dict[str, Any] = {}
+        self._client: dict[str, Any] = {}
+        if host is not None:
+            from gateway.ble.bumble_backend import BumbleClient, BumbleScanner  # noqa: PLC0415 - as below
+
+            self._scanner = {"backend": BumbleScanner, "host": host}
+            self._client = {"backend": BumbleClient, "host": host}
+
+    async def discover(self, seconds: float) -> list[Found]:
+        """Everything that is heard in so many seconds, the nearest first. Raises RadioUnavailable."""
+        heard: dict[str, Found] = {}
+
+        def remember(found: Found) -> None:
+            heard[found.address] = found
+
+        async with self._listening(remember):
+            await asyncio.sleep(seconds)
+        return sorted(heard.values(), key=lambda found: -found.signal_dbm)
+
+    async def find(self, wanted: Callable[[Found], bool], seconds: float | None = None) -> Found:
+        """The first device that is wanted, as soon as it is heard. Raises NotInRange, RadioUnavailable."""
+        first: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+
+        def look(found: Found) -> None:
+            if not first.done() and wanted(found):
+                first.set_result(found)
+
+        async with self._listening(look):
+            try:
+                async with asyncio.timeout(self.limits.scan if seconds is None else seconds):
+                    return await first
+            except TimeoutError:
+                raise NotInRange from None
+
+    @asynccontextmanager
+    async def _listening(self, on_found: Callable[[Found], None]) -> AsyncIterator[None]:
+        scanner = BleakScanner(lambda device, said: on_found(_found(device, said)), **self._scanner)
+        await within(scanner.start(), self.limits.operation)
+        try:
+            yield
+        finally:
+            with suppress(DeviceError):  # whatever it is that does not stop, what was heard was heard
+                await within(scanner.stop(), self.limits.operation)
+
+    @asynccontextmanager
+    async def connect(self, found: Found, passkey: PasskeySource = None) -> AsyncIterator[Connection]:
+        """A link to a device, paired if it was not and a passkey is given; always ended with the block.
+
+        A bond that the device has forgotten is made anew where there is a passkey for it: whoever reads the
+        six digits from the device and types them has the device in front of them.
+
+        Raises NotInRange, BondLost, PasskeyRefused, PasskeyMalformed, ConnectionLost, ServiceMissing.
+        """
+        profile = found.profile
+        if profile is None:
+            raise ServiceMissing
+        entry = passkey_entry(passkey)
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        client = self._new_client(found, lost)
+        try:
+            try:
+                await self._link(client)
+            except BondLost:
+                if entry is None:
+                    raise
+                found = await self.forget(found)
+                client = self._new_client(found, lost)
+                await self._link(client)
+            if entry is not None:
+                await self._pair(client, entry, lost)
+            yield Connection(client, profile, lost, self.limits)
+        finally:
+            with suppress(DeviceError):
+                await within(client.disconnect(), self.limits.disconnect)
+
+    async def forget(self, found: Found) -> Found:
+        """Forget the bond with a device, and hear it again: some platforms forget the device with it.
+
+        Raises NotInRange, RadioUnavailable.
+        """
+        with suppress(DeviceError):
+            client = BleakClient(found.device, **self._client)
+            await within(client.unpair(), self.limits.operation)
+        return await self.find(lambda other: other.address == found.address)
+
+    def _new_client(self, found: Found, lost: asyncio.Future[None]) -> BleakClient:
+        def on_disconnected(_: BleakClient) -> None:
+            if not lost.done():
+                lost.set_result(None)
+
+        return BleakClient(found.device, on_disconnected, timeout=self.limits.connect, **self._client)
+
+    async def _link(self, client: BleakClient) -> None:
+        try:
+            await within(client.connect(), self.limits.connect + self.limits.encrypt)
+        except DeviceSilent:
+            raise NotInRange from None
+
+    async def _pair(self, client: BleakClient, entry: PasskeyEntry, lost: asyncio.Future[None]) -> None:
+        if self._host is not None:
+            self._host.enter_passkey = entry
+        try:
+            await within(client.pair(), self.limits.pair, lost)
+        except DeviceSilent:
+            raise PasskeyRefused from None
+        finally:
+            if self._host is not None:
+                self._host.enter_passkey = None
+
+
+def _found(device: BLEDevice, said: AdvertisementData) -> Found:
+    services = tuple(int(uuid[:8], 16) for uuid in said.service_uuids if uuid.endswith(BASE_UUID))
+    name = said.local_name or device.name
+    advertisement = Advertisement(name, services, said.manufacturer_data)
+    profile = catalogue.match(advertisement)
+    return Found(device.address, name, profile, said.rssi, advertisement, device)
+
+
+@asynccontextmanager
+async def open_radio(
+    setting: str | Transport | None, home: Path, limits: Limits = LIMITS
+) -> AsyncIterator[Radio]:
+    """The radio of this computer (None), or Bumble's (`bumble:<transport>`, or an open transport).
+
+    `home` keeps the bonds that Bumble makes (the platform keeps its own), and who holds the radio.
+    Raises RadioBusy, RadioUnavailable.
+    """
+    with _held(home / "radio.lock"):
+        if setting is None:
+            yield Radio(None, limits)
+            return
+        # A second of imports that the platform's own radio does not need.
+        from gateway.ble.bumble_host import bumble_host  # noqa: PLC0415
+
+        if isinstance(setting, str):
+            if not setting.startswith(BUMBLE):
+                raise RadioUnavailable
+            setting = setting.removeprefix(BUMBLE)
+        async with bumble_host(setting, home / "bonds.json", limits) as host:
+            yield Radio(host, limits)
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, however it ends. Raises RadioBusy."""
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise RadioBusy from None
