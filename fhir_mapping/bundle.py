@@ -1,0 +1,160 @@
+"""Bundles: what a sealed link carries, what a search answers, what a gateway sends; and OperationOutcome.
+
+Everything is assembled from bytes: an entry that was rendered once is never parsed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import numpy as np
+
+from device_profiles.reading import Kind, ReadingSeries
+from fhir_mapping import resources
+from fhir_mapping.dialects import Dialect
+from fhir_mapping.dialects.international import INTERNATIONAL
+from fhir_mapping.identifiers import DEVICE, URI_SYSTEM, device_digest
+from fhir_mapping.observation import Form, render
+from fhir_mapping.opaque import ReadingIds
+from fhir_mapping.references import ALONE, Address
+from fhir_mapping.text import dumps, members
+from fhir_mapping.times import instant
+
+BundleType = Literal["collection", "searchset", "transaction"]
+Severity = Literal["fatal", "error", "warning", "information"]
+
+_RELATIONS: Final = ("self", "next", "previous")
+
+
+def entry(resource: bytes, full_url: str, request: Mapping[str, str] | None = None) -> bytes:
+    """An entry of a Bundle around a rendered resource."""
+    asked = members({"request": dict(request)}) if request else b""
+    return b'{"fullUrl":%s,"resource":%s%s}' % (dumps(full_url), resource, asked)
+
+
+def bundle(
+    of_type: BundleType,
+    entries: Iterable[bytes],
+    *,
+    timestamp: datetime | None = None,
+    total: int | None = None,
+    links: Mapping[str, str] | None = None,
+) -> bytes:
+    """A Bundle of rendered entries, each one or several joined by commas. `timestamp`: aware.
+
+    `total`: how many matched the search, where it was counted; `links`: by relation (self, next, previous).
+    """
+    head: dict[str, object] = {"resourceType": "Bundle", "type": of_type}
+    if timestamp is not None:
+        head["timestamp"] = instant(timestamp)
+    if total is not None:
+        head["total"] = total
+    if links:
+        relations = [name for name in _RELATIONS if name in links]
+        head["link"] = [{"relation": name, "url": links[name]} for name in relations]
+    joined = b",".join(one for one in entries if one)
+    if not joined:  # FHIR knows no empty array
+        return dumps(head)
+    return b"".join((dumps(head)[:-1], b',"entry":[', joined, b"]}"))
+
+
+def collection(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    timestamp: datetime,
+    name: str | None = None,
+    dialect: Dialect = INTERNATIONAL,
+) -> bytes:
+    """All that a series holds, standing alone: the person, their devices, their Observations.
+
+    `name`: what the person wants to be called where it is opened; None says nothing. Raises as `render`.
+    """
+    entries = [
+        *_around(series, ids, name=name),
+        render(series, ids, dialect=dialect, form=Form.COLLECTION),
+    ]
+    return bundle("collection", entries, timestamp=timestamp)
+
+
+def searchset(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    base: str,
+    links: Mapping[str, str],
+    total: int | None = None,
+    dialect: Dialect = INTERNATIONAL,
+) -> bytes:
+    """One page of Observations that matched a search on the server at `base`. Raises as `render`."""
+    found = render(series, ids, dialect=dialect, form=Form.SEARCHSET, address=Address(base))
+    return bundle("searchset", [found], total=total, links=links)
+
+
+def transaction(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    dialect: Dialect = INTERNATIONAL,
+    subject: Mapping[str, object] | None = None,
+) -> bytes:
+    """What a gateway sends to a space: each resource created once, by its identifier (rule 7).
+
+    `subject`: the Reference to the person where the space already knows them: then no Patient is sent. For
+    Mon espace santé send a series of one reading at a time: it takes exactly one Observation. Raises as
+    `render`.
+    """
+    entries = [
+        *_around(series, ids, create=True, subject=subject),
+        render(series, ids, dialect=dialect, form=Form.TRANSACTION, subject=subject),
+    ]
+    return bundle("transaction", entries)
+
+
+def operation_outcome(issues: Sequence[tuple[Severity, str, str]]) -> bytes:
+    """An OperationOutcome. Each issue: severity, code (value set issue-type), a sentence for people."""
+    return dumps(
+        {
+            "resourceType": "OperationOutcome",
+            "issue": [
+                {"severity": severity, "code": code, "diagnostics": sentence}
+                for severity, code, sentence in issues
+            ],
+        }
+    )
+
+
+def _around(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    name: str | None = None,
+    create: bool = False,
+    subject: Mapping[str, object] | None = None,
+) -> list[bytes]:
+    """The entries of the person, unless they are known there, and of the devices that a series mentions."""
+    person = ids.patient(series.patient_id)
+    owner = subject or {"reference": ALONE.reference("Patient", person)}
+    entries = []
+    if subject is None:
+        made = resources.patient(person, series.patient_uuid, name)
+        once = f"identifier={URI_SYSTEM}|{series.patient_uuid.urn}"
+        entries.append(
+            entry(made, ALONE.full_url("Patient", person), _create("Patient", once) if create else None)
+        )
+    for device_id in np.unique(series.device_id).tolist():
+        of = series.devices[device_id]
+        kinds = [Kind(number) for number in np.unique(series.kind[series.device_id == device_id]).tolist()]
+        fhir_id = ids.device(series.patient_id, device_id)
+        made = resources.device(fhir_id, of, patient_uuid=series.patient_uuid, owner=owner, kinds=kinds)
+        once = f"identifier={DEVICE}|{device_digest(series.patient_uuid, of.identity)}"
+        entries.append(
+            entry(made, ALONE.full_url("Device", fhir_id), _create("Device", once) if create else None)
+        )
+    return entries
+
+
+def _create(resource_type: str, condition: str) -> dict[str, str]:
+    return {"method": "POST", "url": resource_type, "ifNoneExist": condition}

@@ -1,0 +1,50 @@
+"""The French "Mon espace santé": profile `mesures-observation-glucose` of the guide "Mesures de santé" 3.1.
+
+Source: ansforge/IG-fhir-mesures-de-sante, input/fsh/MesObservationGlucose.fsh and its value sets J154
+(types), J157 (moments) and J163 (units). The guide has code-system URLs of its own, even for LOINC; takes
+glucose in mg/dL only, so a reading in mmol/L is refused here rather than converted in silence; and requires a
+time (the R4 vital-signs profile above it). Ketones and control solutions have no code and are refused. The
+meal becomes the extension of the moment; the guide has no place for the rest of the context, which stays at
+home. The guide's example 001 puts a glucose value under the code of HbA1c: not followed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from device_profiles.reading import Kind
+from fhir_mapping.codes import CONTROL, INTERSTITIAL_FLUID, MG_DL, VITAL_SIGNS, Coding, Row
+from fhir_mapping.dialects import Dialect, Moments
+
+GUIDE: Final = "https://interop.esante.gouv.fr/ig/fhir/mesures/StructureDefinition"
+PROFILE: Final = f"{GUIDE}/mesures-observation-glucose"
+LOINC_FR: Final = "https://mos.esante.gouv.fr/NOS/TRE_A04-Loinc/FHIR/TRE-A04-Loinc"
+TAASIP: Final = "https://mos.esante.gouv.fr/NOS/TRE_R308-TAASIP/FHIR/TRE-R308-TAASIP"
+
+# The profile fixes the display of the category's coding to this text.
+_CATEGORY: Final = VITAL_SIGNS._replace(display="vital-signs")
+_BLOOD: Final = Row((Coding(LOINC_FR, "2345-7", "Glucose sanguin"),), _CATEGORY, MG_DL, PROFILE)
+_INTERSTITIAL: Final = Row((Coding(TAASIP, "MED-969", "Glucose interstitiel"),), _CATEGORY, MG_DL, PROFILE)
+_OTHER_MOMENT: Final = Coding(LOINC_FR, "LA46-8", "Autre")
+
+ANS: Final = Dialect(
+    name="ans",
+    rows={
+        (Kind.BLOOD_GLUCOSE, None, MG_DL): _BLOOD,
+        (Kind.BLOOD_GLUCOSE, INTERSTITIAL_FLUID, MG_DL): _INTERSTITIAL,
+        (Kind.BLOOD_GLUCOSE, CONTROL, MG_DL): None,
+        (Kind.INTERSTITIAL_GLUCOSE, None, MG_DL): _INTERSTITIAL,
+    },
+    moments=Moments(
+        url=f"{GUIDE}/mesures-moment-of-measurement",
+        by_meal={
+            1: Coding(LOINC_FR, "88365-2", "Avant repas"),
+            2: Coding(LOINC_FR, "16915-1", "Glucose post prandial"),
+            3: Coding(LOINC_FR, "53049-3", "Glucose à jeun"),
+            4: _OTHER_MOMENT,
+            5: _OTHER_MOMENT,
+        },
+        after_exercise=Coding(LOINC_FR, "LA11865-5", "Après exercice"),
+    ),
+    takes_unknown_time=False,
+)

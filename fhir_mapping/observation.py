@@ -1,0 +1,154 @@
+"""A ReadingSeries as FHIR Observations, in bytes.
+
+A fortnight of sensor readings is 4,032 Observations of some 700 bytes, nearly all of it the same text. So the
+text is spelled once for each combination of kind, sample, unit, device and way of knowing the time that
+occurs in the series (a `Template`), the few things that differ from row to row are columns (ids, times,
+values), and rows are the two interleaved in a single join. No object stands for an Observation, or for a row.
+
+What an Observation says:
+- `identifier`: ours and HL7 PHD's (`fhir_mapping.identifiers`);
+- `code`: LOINC and MDC by kind, sample type and unit (`fhir_mapping.codes`);
+- `effectiveDateTime`: with the person's own offset from UTC; when no time can be given, the extension
+  data-absent-reason in its place; an extension when the time was corrected, or only the order is sure;
+- `valueQuantity`: the digits of the device; or `dataAbsentReason`, with an interpretation for LO and HI;
+- `bodySite`, and extensions with the sample's two numbers; `component`: what `fhir_mapping.components` holds;
+- `note`: what the person wrote; an extension when they excluded the reading from statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from device_profiles.reading import UNKNOWN_TIME, Flag, ReadingSeries
+from fhir_mapping import columns, components
+from fhir_mapping.codes import EXCLUDED
+from fhir_mapping.dialects import Dialect
+from fhir_mapping.dialects.international import INTERNATIONAL
+from fhir_mapping.errors import TimeNeeded
+from fhir_mapping.opaque import ReadingIds
+from fhir_mapping.references import ALONE, Address
+from fhir_mapping.reverse import to_reading
+from fhir_mapping.templates import Form, Slot, Template, slots_of, templates_of
+from fhir_mapping.text import clean, members
+
+__all__ = ["Form", "render", "render_each", "to_reading"]
+
+
+def render(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    dialect: Dialect = INTERNATIONAL,
+    form: Form = Form.RESOURCE,
+    address: Address = ALONE,
+    subject: Mapping[str, object] | None = None,
+) -> bytes:
+    """The Observations of a series in its order, joined by commas: what stands between [ and ].
+
+    `subject`: the Reference to the person, where the receiver knows them by another name than this home's id.
+    Raises NotInDialect, TimeNeeded, IdOutOfRange; KeyError where the series does not hold a row's device.
+    """
+    strips = _strips(series, ids, dialect, form, address, subject)
+    flat: list[bytes] = [b""] * (len(strips) * len(series))
+    for place, strip in enumerate(strips):
+        flat[place :: len(strips)] = strip
+    return b"".join(flat)[1:]
+
+
+def render_each(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    dialect: Dialect = INTERNATIONAL,
+    form: Form = Form.RESOURCE,
+    address: Address = ALONE,
+    subject: Mapping[str, object] | None = None,
+) -> list[bytes]:
+    """As `render`, but one by one: for a Bundle that must hold exactly one."""
+    strips = _strips(series, ids, dialect, form, address, subject)
+    return [b"".join(pieces)[1:] for pieces in zip(*strips, strict=True)]
+
+
+def _strips(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    dialect: Dialect,
+    form: Form,
+    address: Address,
+    subject: Mapping[str, object] | None,
+) -> list[Sequence[bytes]]:
+    """Static pieces and columns by turns: a row of the result is one piece of each."""
+    if not len(series):
+        return []
+    timed = series.effective_time != UNKNOWN_TIME
+    if not dialect.takes_unknown_time and not timed.all():
+        raise TimeNeeded(dialect=dialect.name)
+    who = subject or {"reference": address.reference("Patient", ids.patient(series.patient_id))}
+    templates, which = templates_of(series, ids, dialect, form, address, who)
+    names = ids.columns(series)
+    keys = columns.keys(series)
+    filled: dict[Slot, Sequence[bytes]] = {
+        Slot.URL: address.last_parts(names),
+        Slot.ID: names.tolist(),
+        Slot.KEY: keys,
+        Slot.PHD: columns.phd_seconds(series, which, templates),
+        Slot.TIME: columns.wall_clocks(series, timed),
+        Slot.OFFSET: columns.offsets(series, timed),
+        Slot.VALUE: columns.values(series, which, templates),
+        Slot.EXTRA: _extras(series, which, templates, dialect),
+        Slot.KEY_AGAIN: keys,
+    }
+    statics = [
+        columns.taken(pieces, which) for pieces in zip(*(one.pieces for one in templates), strict=True)
+    ]
+    strips: list[Sequence[bytes]] = [statics[0]]
+    for slot, after in zip(slots_of(form), statics[1:], strict=True):
+        strips += (filled[slot], after)
+    return strips
+
+
+def _extras(
+    series: ReadingSeries,
+    which: npt.NDArray[np.intp],
+    templates: Sequence[Template],
+    dialect: Dialect,
+) -> list[bytes]:
+    """Extensions, notes and components: those of the template, but for the few rows that have their own."""
+    table = [members({"extension": one.extensions} if one.extensions else {}) for one in templates]
+    column = columns.taken(table, which)
+    for row in _own_rows(series, which, templates):
+        column[row] = members(_extra(series, row, templates[which[row]], dialect))
+    return column
+
+
+def _own_rows(series: ReadingSeries, which: npt.NDArray[np.intp], templates: Sequence[Template]) -> set[int]:
+    panels = [place for place, one in enumerate(templates) if one.row.panel]
+    rows: set[int] = set(np.flatnonzero((series.flags != 0) | series.excluded).tolist())
+    rows |= series.contexts.keys() | series.quantities.keys() | series.notes.keys()
+    if panels:
+        rows |= set(np.flatnonzero(np.isin(which, panels)).tolist())
+    return rows
+
+
+def _extra(series: ReadingSeries, row: int, template: Template, dialect: Dialect) -> dict[str, object]:
+    extensions = list(template.extensions)
+    first = (columns.first_quantity(series, row),) if template.row.panel else ()
+    parts = components.of_quantities((*first, *series.quantities.get(row, ())))
+    if (context := series.contexts.get(row)) is not None:
+        if dialect.moments is None:
+            parts += components.of_context(context)
+        elif (moment := dialect.moments.of(context)) is not None:
+            said = {"coding": [moment.json()]}
+            extensions.append({"url": dialect.moments.url, "valueCodeableConcept": said})
+    parts += components.of_flags(Flag(int(series.flags[row])))
+    if series.excluded[row]:
+        extensions.append({"url": EXCLUDED, "valueBoolean": True})
+    note = clean(series.notes.get(row))
+    return {
+        **({"extension": extensions} if extensions else {}),
+        **({"note": [{"text": note}]} if note else {}),
+        **({"component": parts} if parts else {}),
+    }
