@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class, whatever its name
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from device_profiles.errors import MalformedMeasurement
 from device_profiles.wire import SFLOAT, DateTime, Number, Reader, Special, Writer, date_time, plain
@@ -72,7 +72,7 @@ class GlucoseMeasurement:
         *,
         time_offset_min: int | None = None,
         concentration: Number | None = None,
-        unit: str = "kg/L",
+        unit: Literal["kg/L", "mol/L"] = "kg/L",
         type: int = 0,  # noqa: A002 - the specification's name
         sample_location: int = 0,
         status: int | None = None,
@@ -98,15 +98,15 @@ class GlucoseMeasurement:
         (flags, sequence, year, month, day, hours, minutes, seconds, offset, word, octet, status) = (
             layout.unpack(raw)
         )
-        return cls(
-            flags,
-            sequence,
-            date_time(year, month, day, hours, minutes, seconds),
-            offset if flags & _OFFSET else None,
-            _SFLOATS[word] if flags & _CONCENTRATION else None,
-            octet if flags & _CONCENTRATION else None,
-            status if flags & _STATUS else None,
-        )
+        measurement = object.__new__(cls)
+        _set_flags(measurement, flags)
+        _set_sequence(measurement, sequence)
+        _set_base_time(measurement, date_time(year, month, day, hours, minutes, seconds))
+        _set_offset(measurement, offset if flags & _OFFSET else None)
+        _set_concentration(measurement, _SFLOATS[word] if flags & _CONCENTRATION else None)
+        _set_octet(measurement, octet if flags & _CONCENTRATION else None)
+        _set_status(measurement, status if flags & _STATUS else None)
+        return measurement
 
     def encode(self) -> bytes:
         """Write the bytes. Raises ValueError where flags and fields disagree or a value does not fit."""
@@ -149,23 +149,29 @@ class GlucoseMeasurement:
 
     def to_json(self) -> dict[str, object]:
         """The fields that are there, by name; `mgdl` where the concentration is a number of kg/L."""
-        fields: dict[str, object] = {
+        present: dict[str, object] = {
             "sequence_number": self.sequence_number,
             "base_time": self.base_time.isoformat(),
             "time_offset_min": self.time_offset_min,
         }
         if self.concentration is not None:
-            fields |= {
+            present |= {
                 "concentration": plain(self.concentration),
                 "unit": self.unit,
                 "type": self.type,
                 "sample_location": self.sample_location,
             }
             if self.unit == "kg/L" and not isinstance(self.concentration, Special):
-                fields["mgdl"] = plain(self.concentration.scaleb(5))
-        fields |= {"status": self.status, "context_follows": self.context_follows}
-        return _present(fields)
+                present["mgdl"] = plain(self.concentration.scaleb(5))
+        present |= {"status": self.status, "context_follows": self.context_follows}
+        return _present(present)
 
+
+# A frozen dataclass looks up each field by name to initialise it, which is half the time of a decode; the
+# slots themselves are set twice as fast, and a full read decodes thousands.
+_set_flags, _set_sequence, _set_base_time, _set_offset, _set_concentration, _set_octet, _set_status = (
+    vars(GlucoseMeasurement)[field.name].__set__ for field in fields(GlucoseMeasurement)
+)
 
 _CARBOHYDRATE, _MEAL, _TESTER_HEALTH, _EXERCISE, _MEDICATION, _LITRES, _HBA1C, _EXTENDED = (
     1 << bit for bit in range(8)
@@ -232,7 +238,7 @@ class GlucoseMeasurementContext:
         tester_health: tuple[int, int] | None = None,
         exercise: tuple[int, int] | None = None,
         medication: tuple[int, Number] | None = None,
-        medication_unit: str = "kg",
+        medication_unit: Literal["kg", "L"] = "kg",
         hba1c_pct: Number | None = None,
         extended_flags: int | None = None,
     ) -> Self:
@@ -265,9 +271,9 @@ class GlucoseMeasurementContext:
         """Read the whole of `raw`. Raises MalformedMeasurement."""
         reader = Reader(raw)
         flags, sequence = reader.uint8(), reader.uint16()
-        fields = [field.read(reader) if flags & field.flag else None for field in _CONTEXT]
+        values = [field.read(reader) if flags & field.flag else None for field in _CONTEXT]
         reader.end()
-        return cls(flags, sequence, *fields)
+        return cls(flags, sequence, *values)
 
     def encode(self) -> bytes:
         """Write the bytes. Raises ValueError where flags and fields disagree or a value does not fit."""
