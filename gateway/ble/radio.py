@@ -122,16 +122,14 @@ class Radio:
         if profile is None:
             raise ServiceMissing
         entry = passkey_entry(passkey)
-        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        client = self._new_client(found, lost)
+        client, lost = self._new_client(found)
         try:
             try:
                 await self._link(client)
             except BondLost:
                 if entry is None:
                     raise
-                found = await self.forget(found)
-                client = self._new_client(found, lost)
+                client, lost = self._new_client(await self.forget(found))
                 await self._link(client)
             if entry is not None:
                 await self._pair(client, entry, lost)
@@ -150,12 +148,14 @@ class Radio:
             await within(client.unpair(), self.limits.operation)
         return await self.find(lambda other: other.address == found.address)
 
-    def _new_client(self, found: Found, lost: asyncio.Future[None]) -> BleakClient:
+    def _new_client(self, found: Found) -> tuple[BleakClient, asyncio.Future[None]]:
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
         def on_disconnected(_: BleakClient) -> None:
             if not lost.done():
                 lost.set_result(None)
 
-        return BleakClient(found.device, on_disconnected, timeout=self.limits.connect, **self._client)
+        return BleakClient(found.device, on_disconnected, timeout=self.limits.connect, **self._client), lost
 
     async def _link(self, client: BleakClient) -> None:
         try:

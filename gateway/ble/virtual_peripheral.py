@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from bumble import att, hci
 from bumble.att import ATT_Error, AttributeValue
@@ -160,7 +160,8 @@ class Peripheral:
         async def read(connection: Connection) -> bytes:
             if guarded:
                 await self._protect(connection)
-            return self.virtual.read(declared.uuid)
+            with _refusals():
+                return self.virtual.read(declared.uuid)
 
         async def write(connection: Connection, value: bytes) -> None:
             if guarded:
@@ -198,10 +199,8 @@ class Peripheral:
         )
 
     def _write(self, connection: Connection, uuid: int, value: bytes) -> None:
-        try:
+        with _refusals():
             effects = self.virtual.write(uuid, value)
-        except AttributeRefused as refused:
-            raise ATT_Error(refused.code) from refused
         # The write is answered first: what it sets off comes after.
         task = asyncio.create_task(self._perform(connection, effects))
         self._running.add(task)
@@ -220,6 +219,15 @@ class Peripheral:
                         await connection.drain()
                         await connection.disconnect()
                         return
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the device refuses, as the protocol says it."""
+    try:
+        yield
+    except AttributeRefused as refused:
+        raise ATT_Error(refused.code) from refused
 
 
 def _advertising_data(device: VirtualDevice) -> bytes:
