@@ -122,6 +122,10 @@ class Peripheral:
             with suppress(hci.HCI_Error, BaseBumbleError):
                 await connection.disconnect()
 
+    async def notify(self, uuid: int, value: bytes) -> None:
+        """Notify whoever subscribed, of one's own accord."""
+        await self._device.notify_subscribers(self._characteristics[uuid], value)
+
     async def forget(self) -> None:
         """Lose all bonds, as after a change of battery."""
         await self.bonds.delete_all()

@@ -93,9 +93,15 @@ class Air(LocalLink):
 class Adapter(Controller):
     """The controller of a gateway.
 
-    Mend of Bumble 0.0.236: it answers the cancelling of a connection attempt but keeps the attempt, so that
-    the next one is refused, and never sends the event that ends a cancelled attempt.
+    Mends of Bumble 0.0.236: it answers the cancelling of a connection attempt but keeps the attempt, so that
+    the next one is refused, and never sends the event that ends a cancelled attempt. And of two that answer
+    one advertisement both believe that they are connected: here the second waits for the next.
     """
+
+    def create_le_connection(self, peer_address: hci.Address) -> None:
+        """Answer an advertisement, unless somebody was faster."""
+        if not any(peer_address in other.le_connections for other in self.link.controllers):
+            super().create_le_connection(peer_address)
 
     def on_hci_le_create_connection_cancel_command(
         self, _command: hci.HCI_LE_Create_Connection_Cancel_Command
