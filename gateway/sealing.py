@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 import json
 import os
@@ -98,7 +99,7 @@ class SealedLink:
     L: what is behind the link may change.
     """
 
-    manifest_url: str
+    manifest_url: str = field(repr=False)
     key: bytes = field(repr=False)
     label: str | None = None
     expires_at: datetime | None = None
@@ -106,7 +107,7 @@ class SealedLink:
     long_term: bool = False
 
     def __post_init__(self) -> None:
-        if self.label is not None and len(self.label) > LABEL_MAX:
+        if self.label is not None and _utf16_units(self.label) > LABEL_MAX:
             raise LabelTooLong(longest=LABEL_MAX)
         if len(self.manifest_url) > URL_MAX:
             raise ShelfAddressTooLong
@@ -157,8 +158,15 @@ class SealedLink:
                 passcode="P" in flags,
                 long_term="L" in flags,
             )
+        except (LabelTooLong, ShelfAddressTooLong):
+            raise LinkMalformed from None
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
             raise LinkMalformed from None
+
+
+def _utf16_units(text: str) -> int:
+    """Characters as JavaScript counts them, which is how receivers check the length of a label."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def new_manifest_id() -> str:
@@ -169,6 +177,11 @@ def new_manifest_id() -> str:
 def new_key() -> bytes:
     """A link's key: 32 random octets, for A256GCM."""
     return secrets.token_bytes(_KEY_BYTES)
+
+
+def token_hash(token: str) -> bytes:
+    """SHA-256 of a random token: what is kept of it where it is checked, and a shelf's name for a link."""
+    return hashlib.sha256(token.encode()).digest()
 
 
 def manifest_url(shelf_url: str, manifest_id: str) -> str:
@@ -231,15 +244,18 @@ class HomeSecret:
             raise HomeSecretUnusable(file=str(path), why="it is not whole")
         return cls(secret)
 
-    def wrap(self, key: bytes, manifest_id: str) -> bytes:
-        """A link's key, to be kept: a nonce of 12 octets, then AES-256-GCM bound to its link. 60 octets."""
-        nonce = secrets.token_bytes(12)
-        return nonce + self._wrapping().encrypt(nonce, key, manifest_id.encode())
+    def wrap(self, secret: bytes, bound_to: str) -> bytes:
+        """A link's secret, to be kept: a nonce of 12 octets, then AES-256-GCM.
 
-    def unwrap(self, wrapped: bytes, manifest_id: str) -> bytes:
-        """The key that `wrap` wrapped for this link. Raises `SealBroken` for another home's or link's."""
+        It opens again only for the same `bound_to`, the name of what it belongs to.
+        """
+        nonce = secrets.token_bytes(12)
+        return nonce + self._wrapping().encrypt(nonce, secret, bound_to.encode())
+
+    def unwrap(self, wrapped: bytes, bound_to: str) -> bytes:
+        """What `wrap` wrapped. Raises `SealBroken` for another home's secret, or one bound to another name."""
         try:
-            return self._wrapping().decrypt(wrapped[:12], wrapped[12:], manifest_id.encode())
+            return self._wrapping().decrypt(wrapped[:12], wrapped[12:], bound_to.encode())
         except (InvalidTag, ValueError):
             raise SealBroken from None
 

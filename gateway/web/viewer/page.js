@@ -1,0 +1,269 @@
+// The opened share: whose it is, then a section for each kind of method, each with a period of its own.
+
+import { chart, moment } from "./chart.js";
+import { el } from "./dom.js";
+import { date, number, t, tn } from "./language.js";
+import { LENGTHS, dateOf, extent, latest, lengthOf, opening, shifted, within } from "./period.js";
+import { RANGES, counted, hoursOfData, percentages, summary } from "./statistics.js";
+import { table } from "./table.js";
+import { SYMBOLS, amount, bounds, rangeName } from "./units.js";
+import { local } from "./welcome.js";
+
+/** Below this number, shares of finger-stick measurements say more than is known. */
+const ENOUGH_FOR_SHARES = 30;
+
+// The period of each kind, as the reader left it, while the page stands.
+const periods = new WeakMap();
+
+/** The page of a share: {patient, readings, others, madeAt, link, files}, in a unit. */
+export function page(share, unit) {
+  const sections = ["sensor", "finger-stick"].filter((kind) => counted(share.readings, kind).length);
+  return el(
+    "div",
+    { class: "share" },
+    heading(share),
+    ...sections.map((kind) => section(share, kind, unit)),
+    sections.length ? null : el("section", { class: "card" }, el("p", {}, t("There is no glucose reading in this share."))),
+    footing(share),
+  );
+}
+
+function heading(share) {
+  const { patient, readings, madeAt, link } = share;
+  const last = readings.at(-1);
+  return el(
+    "section",
+    { class: "heading" },
+    el(
+      "div",
+      {},
+      el("p", { class: "kicker" }, link.label || t("Shared health readings")),
+      el("h1", { tabindex: -1 }, patient ?? t("Shared health readings")),
+      el(
+        "p",
+        { class: "muted" },
+        last ? el("span", {}, t("Data until {moment}", { moment: moment(last) })) : null,
+        madeAt ? el("span", {}, t("Sent {moment}", { moment: local(madeAt) })) : null,
+        link.exp ? el("span", {}, t("Link opens until {date}", { date: local(link.exp * 1000) })) : null,
+      ),
+    ),
+    el(
+      "div",
+      { class: "actions" },
+      el("button", { type: "button", onclick: () => print() }, t("Print")),
+      el("button", { type: "button", onclick: () => download(share) }, t("Download FHIR")),
+    ),
+  );
+}
+
+function section(share, kind, unit) {
+  const place = el("section", { class: `card readings ${kind}` });
+  const readings = counted(share.readings, kind);
+  const kept = periods.get(share) ?? {};
+  periods.set(share, kept);
+  const show = (period) => {
+    kept[kind] = period;
+    const held = place.contains(document.activeElement) ? document.activeElement.textContent : null;
+    place.replaceChildren(...periodOf(readings, kind, period, unit, show));
+    if (held) [...place.querySelectorAll("button")].find((button) => button.textContent === held)?.focus();
+  };
+  show(kept[kind] ?? opening(readings, kind));
+  return place;
+}
+
+function periodOf(all, kind, period, unit, show) {
+  const readings = within(all, period);
+  const name = kind === "sensor" ? t("Glucose sensor") : t("Finger-stick meter");
+  const span = spanOf(period);
+  const devices = [...new Set(readings.map((reading) => reading.device).filter(Boolean))].join(", ");
+  const days = tn("{n} day", "{n} days", lengthOf(period));
+  return [
+    el(
+      "header",
+      {},
+      el(
+        "div",
+        {},
+        el("h2", {}, name),
+        el("p", { class: "muted" }, el("span", {}, span), el("span", {}, days), devices ? el("span", {}, devices) : null),
+      ),
+      periodChoice(all, period, show),
+    ),
+    ...(readings.length
+      ? filled(readings, kind, period, unit, `${name}, ${span}`)
+      : [el("p", { class: "empty" }, t("No reading in these days."))]),
+  ];
+}
+
+function filled(readings, kind, period, unit, title) {
+  const numbers = summary(readings);
+  const short = kind === "sensor" && hoursOfData(readings) < 24;
+  return [
+    el("dl", { class: "tiles" }, ...tiles(numbers, kind, unit, short)),
+    short
+      ? el("p", { class: "hint" }, t("Less than 24 hours of sensor data: too little for a mean or for ranges."))
+      : ranges(numbers, kind, unit),
+    chart(readings, { kind, period, unit, title }),
+    el("p", { class: "fine" }, `${key(kind)} ${zones(readings)}`),
+    table(readings, unit, title),
+  ];
+}
+
+function tiles(numbers, kind, unit, short) {
+  const value = (text) => [el("span", { class: "number" }, text), el("span", { class: "unit" }, unit)];
+  const percent = kind === "sensor" && !short && numbers.cv !== null;
+  return [
+    short ? null : tile(t("Mean"), numbers.mean === null ? ["–"] : value(amount(numbers.mean, unit))),
+    tile(
+      t("Lowest – highest"),
+      numbers.lowest === null ? ["–"] : value(`${amount(numbers.lowest, unit)}–${amount(numbers.highest, unit)}`),
+    ),
+    tile(
+      kind === "sensor" ? t("Readings") : t("Measurements"),
+      [el("span", { class: "number" }, number(numbers.n))],
+      outOfRange(numbers),
+    ),
+    percent
+      ? tile(t("Variation (CV)"), [
+          el("span", { class: "number" }, number(numbers.cv, 0)),
+          el("span", { class: "unit" }, "%"),
+        ])
+      : null,
+  ];
+}
+
+function tile(name, value, detail) {
+  return el("div", {}, el("dt", {}, name), el("dd", {}, ...value), detail ? el("dd", { class: "detail" }, detail) : null);
+}
+
+function outOfRange({ lo, hi }) {
+  if (!lo && !hi) return null;
+  return t("of which {lo} LO and {hi} HI, not in the mean", { lo: number(lo), hi: number(hi) });
+}
+
+/** The share of each range: one bar, and the same in words below it. Few measurements are counted, not shared. */
+function ranges(numbers, kind, unit) {
+  const few = kind === "finger-stick" && numbers.n < ENOUGH_FOR_SHARES;
+  const shares = percentages(numbers.ranges);
+  const limits = bounds(unit);
+  const parts = RANGES.map((range, index) => ({ range, percent: shares[index], count: numbers.ranges[range] }));
+  const bar = el(
+    "div",
+    { class: "bar", "aria-hidden": "true" },
+    ...parts.filter(({ count }) => count).map(({ range, count }) => {
+      const segment = el("span", { class: range });
+      segment.style.flexGrow = count;
+      return segment;
+    }),
+  );
+  const list = el(
+    "ul",
+    { class: "shares" },
+    ...parts.map(({ range, percent, count }) =>
+      el(
+        "li",
+        { class: range },
+        el("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[range]),
+        el("strong", {}, few ? number(count) : share(percent, count)),
+        el("span", { class: "name" }, rangeName(range)),
+        el("span", { class: "bounds" }, limits[range]),
+      ),
+    ),
+  );
+  return el("figure", { class: "ranges" }, el("figcaption", {}, caption(numbers.n, kind, few)), few ? null : bar, list);
+}
+
+function caption(n, kind, few) {
+  if (kind === "sensor") return t("Share of the readings in each range");
+  return few
+    ? t("Measurements in each range")
+    : t("Share of the {n} measurements in each range", { n: number(n) });
+}
+
+function share(percent, count) {
+  if (percent === 0 && count) return t("< 1 %");
+  return t("{n} %", { n: number(percent) });
+}
+
+function key(kind) {
+  return kind === "sensor"
+    ? t("The line stops where the sensor was silent for more than 45 minutes.")
+    : t("Each mark is one measurement: ▼ low, ● in target, ▲ high.");
+}
+
+/** The clock that the times are on, told once. */
+function zones(readings) {
+  const offsets = [...new Set(readings.map((reading) => reading.offset))].map((minutes) => {
+    const [sign, size] = [minutes < 0 ? "−" : "+", Math.abs(minutes)];
+    const two = (part) => String(part).padStart(2, "0");
+    return `UTC${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+  });
+  return t("Times are those of the person’s own clock ({zone}).", { zone: offsets.join(", ") });
+}
+
+function spanOf({ first, last }) {
+  const [from, to] = [dateOf(first), dateOf(last)];
+  const whole = { day: "numeric", month: "long", year: "numeric" };
+  if (first === last) return date(from, { weekday: "long", ...whole });
+  const sameYear = from.getUTCFullYear() === to.getUTCFullYear();
+  const start = date(from, sameYear ? { day: "numeric", month: "long" } : whole);
+  return t("{start} – {end}", { start, end: date(to, whole) });
+}
+
+function periodChoice(all, period, show) {
+  const whole = extent(all);
+  const total = lengthOf(whole);
+  if (total === 1) return null;
+  const length = lengthOf(period);
+  const option = (days, text) =>
+    el("button", { type: "button", "aria-pressed": String(length === days), onclick: () => show(around(period, days, whole)) }, text);
+  const step = (text, label, steps, there) =>
+    el("button", { type: "button", "aria-label": label, title: label, disabled: !there, onclick: () => show(shifted(period, steps, whole)) }, text);
+  return el(
+    "div",
+    { class: "period" },
+    el(
+      "div",
+      { class: "segmented", role: "group", "aria-label": t("Period") },
+      ...LENGTHS.filter((days) => days < total).map((days) => option(days, tn("{n} day", "{n} days", days))),
+      option(total, t("All")),
+    ),
+    el(
+      "div",
+      { class: "segmented", role: "group", "aria-label": t("Move the period") },
+      step("←", t("Earlier"), -1, period.first > whole.first),
+      step("→", t("Later"), 1, period.last < whole.last),
+    ),
+  );
+}
+
+/** So many days that end where the period ends. */
+function around(period, days, whole) {
+  if (days >= lengthOf(whole)) return whole;
+  const last = Math.max(Math.min(period.last, whole.last), whole.first + days - 1);
+  return latest({ first: whole.first, last }, days);
+}
+
+function footing({ readings, others }) {
+  const excluded = readings.filter((reading) => reading.excluded).length;
+  return el(
+    "footer",
+    { class: "footing" },
+    excluded
+      ? el("p", {}, tn("{n} reading that the person set aside is not counted.", "{n} readings that the person set aside are not counted.", excluded))
+      : null,
+    others
+      ? el("p", {}, tn("{n} other observation is in the file and not shown here.", "{n} other observations are in the file and not shown here.", others))
+      : null,
+    el("p", {}, t("These are the values of the person’s own devices. This page is no alarm and gives no medical advice.")),
+  );
+}
+
+function download({ files, link }) {
+  files.forEach((file, index) => {
+    const url = URL.createObjectURL(new Blob([file.text], { type: "application/fhir+json" }));
+    const name = `${(link.label || "passerelle").replace(/[^\p{L}\p{N}]+/gu, "-")}${index ? `-${index + 1}` : ""}.fhir.json`;
+    el("a", { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  });
+}
