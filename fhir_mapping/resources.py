@@ -197,7 +197,7 @@ def consent(
             "scope": concept(scope),
             "category": [concept(category)],
             "patient": {"reference": patient_reference},
-            "dateTime": given.isoformat(),
+            "dateTime": instant(given),
             "policyRule": concept(policy),
             "provision": {name: value for name, value in provision.items() if value},
         }
@@ -207,4 +207,8 @@ def consent(
 def _period(start: date | None, end: date | None) -> Json:
     """A Period of days or of moments: a datetime is a date."""
     ends = {"start": start, "end": end}
-    return {name: moment.isoformat() for name, moment in ends.items() if moment}
+    return {
+        name: instant(moment) if isinstance(moment, datetime) else moment.isoformat()
+        for name, moment in ends.items()
+        if moment
+    }
