@@ -65,15 +65,15 @@ def collection(
     ids: ReadingIds,
     *,
     timestamp: datetime,
-    name: str | None = None,
+    patient_name: str | None = None,
     dialect: Dialect = INTERNATIONAL,
 ) -> bytes:
     """All that a series holds, standing alone: the person, their devices, their Observations.
 
-    `name`: what the person wants to be called where it is opened; None says nothing. Raises as `render`.
+    `patient_name`: what the person wants to be called where it is opened; None says nothing. Raises as `render`.
     """
     entries = [
-        *_around(series, ids, name=name),
+        *_around(series, ids, patient_name=patient_name),
         render(series, ids, dialect=dialect, form=Form.COLLECTION),
     ]
     return bundle("collection", entries, timestamp=timestamp)
@@ -130,7 +130,7 @@ def _around(
     series: ReadingSeries,
     ids: ReadingIds,
     *,
-    name: str | None = None,
+    patient_name: str | None = None,
     create: bool = False,
     subject: Mapping[str, object] | None = None,
 ) -> list[bytes]:
@@ -139,7 +139,7 @@ def _around(
     owner = subject or {"reference": ALONE.reference("Patient", person)}
     entries = []
     if subject is None:
-        made = resources.patient(person, series.patient_uuid, name)
+        made = resources.patient(person, series.patient_uuid, patient_name)
         once = f"identifier={URI_SYSTEM}|{series.patient_uuid.urn}"
         entries.append(
             entry(made, ALONE.full_url("Patient", person), _create("Patient", once) if create else None)

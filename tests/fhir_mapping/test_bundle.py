@@ -35,7 +35,7 @@ def test_every_reference_resolves_inside(made: bytes) -> None:
 
 
 def test_a_collection_holds_the_person_the_devices_and_the_readings() -> None:
-    said = json.loads(bundle.collection(SERIES, IDS, timestamp=NOON, name="Somebody"))
+    said = json.loads(bundle.collection(SERIES, IDS, timestamp=NOON, patient_name="Somebody"))
     assert said["type"] == "collection"
     assert said["timestamp"] == "2021-10-19T12:00:00Z"
     kinds = [entry["resource"]["resourceType"] for entry in said["entry"]]

@@ -77,7 +77,7 @@ def every_one() -> ReadingSeries:
 def whole_bundles() -> dict[str, bytes]:
     series = every_one()
     return {
-        "collection": bundle.collection(series, IDS, timestamp=NOON, name="Somebody"),
+        "collection": bundle.collection(series, IDS, timestamp=NOON, patient_name="Somebody"),
         "searchset": bundle.searchset(
             series, IDS, base="https://space.example/fhir", links={"self": "https://space.example/fhir?x=y"}
         ),

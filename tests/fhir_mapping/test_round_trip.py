@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.reading import (
@@ -109,6 +109,7 @@ placements: Any = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(placements, min_size=1, max_size=5))
 def test_rendered_and_read_back_is_the_same(placed: list[Placed]) -> None:
     rendered = render(series_of(*placed), IDS)
@@ -116,6 +117,7 @@ def test_rendered_and_read_back_is_the_same(placed: list[Placed]) -> None:
     assert [to_reading(resource) for resource in resources] == [one.reading for one in placed]
 
 
+@settings(deadline=None)
 @given(placements)
 def test_the_effective_time_is_the_same_instant(placed: Placed) -> None:
     resource = json.loads(render(series_of(placed), IDS))
