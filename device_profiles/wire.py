@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class, whatever its name
 from typing import Final, NamedTuple
 
 from device_profiles.errors import MalformedMeasurement
@@ -54,8 +55,11 @@ class DateTime(NamedTuple):
         return cls(moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second)
 
     def encode(self) -> bytes:
-        """Write the seven bytes."""
-        return _DATE_TIME.pack(*self)
+        """Write the seven bytes. Raises ValueError where a part is no part of any date or time."""
+        try:
+            return _DATE_TIME.pack(*date_time(*self))
+        except (MalformedMeasurement, StructError) as beyond:
+            raise ValueError(f"{self} is no date and time") from beyond
 
     def isoformat(self) -> str:
         """`2020-07-14T11:06:05`; unknown parts are zeros: `0000-00-00T18:26:32`."""

@@ -16,12 +16,18 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Generic
 
-from device_profiles.errors import DeviceError, MalformedMeasurement
+from device_profiles.errors import MalformedMeasurement
 from device_profiles.procedures.record_access_messages import (
+    CCCD_IMPROPERLY_CONFIGURED,
+    INVALID_ATTRIBUTE_LENGTH,
+    PROCEDURE_ALREADY_IN_PROGRESS,
+    AttributeRefused,
     Filter,
     OpCode,
     Operator,
+    ProcedureInProgress,
     RecordAccessMessage,
+    RecordAccessRefused,
     RecordAccessRequest,
     RecordT,
     RequestRefused,
@@ -79,36 +85,6 @@ __all__ = [
     "within_sequences",
     "within_times",
 ]
-
-CCCD_IMPROPERLY_CONFIGURED: Final = 0xFD
-PROCEDURE_ALREADY_IN_PROGRESS: Final = 0xFE
-INVALID_ATTRIBUTE_LENGTH: Final = 0x0D
-
-
-class ProcedureInProgress(DeviceError):
-    """A request was made while another one runs."""
-
-    sentence = "The device is still answering an earlier request. Wait until it has finished, then try again."
-
-
-class RecordAccessRefused(DeviceError):
-    """The device answered a request with an error. `code` is its response code (GLS §3.4.3)."""
-
-    sentence = "The device refused to give its records (answer {code}). Switch it off and on, then try again."
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(code=code)
-
-
-class AttributeRefused(DeviceError):
-    """A device refused a read or a write at once. `code` is the ATT or profile error code."""
-
-    sentence = "The device refused a request (error {code}). Pair it again, then try again."
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(code=f"0x{code:02X}")
 
 
 class State(Enum):
@@ -329,6 +305,7 @@ class Server(Generic[RecordT]):
         self._records = records
         self._procedure = Procedure()
         self._running = 0
+        self._connection = 0
         self.configured = False
 
     @property
@@ -353,7 +330,7 @@ class Server(Generic[RecordT]):
         stopped = self.state is not State.IDLE
         chosen = self._chosen(message, stopped=stopped)
         if isinstance(chosen, ResponseCode) and chosen is not ResponseCode.SUCCESS:
-            return iter([Answer(response(message.op, chosen).encode())])
+            return self._refuse(self._connection, response(message.op, chosen))
         self._procedure.advance(event)
         self._running += 1
         return self._run(self._running, message, chosen)
@@ -361,6 +338,7 @@ class Server(Generic[RecordT]):
     def disconnected(self) -> None:
         """The connection ended, and what ran with it."""
         self._running += 1
+        self._connection += 1
         self.configured = False
         self._procedure.advance(Event.DISCONNECTED)
 
@@ -379,6 +357,11 @@ class Server(Generic[RecordT]):
             case OpCode.ABORT:
                 return ResponseCode.SUCCESS if stopped else ResponseCode.ABORT_UNSUCCESSFUL
         return ResponseCode.OP_CODE_NOT_SUPPORTED
+
+    def _refuse(self, connection: int, answer: RecordAccessMessage) -> Iterator[Answer]:
+        """Answer a request that does not run; what runs goes on."""
+        if connection == self._connection:
+            yield Answer(answer.encode())
 
     def _run(
         self, running: int, message: RecordAccessMessage, chosen: Sequence[RecordT] | ResponseCode

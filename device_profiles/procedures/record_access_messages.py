@@ -1,4 +1,4 @@
-"""The values of the Record Access Control Point 0x2A52 (GLS 1.0.1 §3.4): requests, filters, answers."""
+"""The values of the Record Access Control Point 0x2A52 (GLS 1.0.1 §3.4), and how it refuses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,38 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol, TypeVar
 
-from device_profiles.errors import MalformedMeasurement
+from device_profiles.errors import DeviceError, MalformedMeasurement
 from device_profiles.wire import DateTime, Reader, Writer
+
+CCCD_IMPROPERLY_CONFIGURED: Final = 0xFD
+PROCEDURE_ALREADY_IN_PROGRESS: Final = 0xFE
+INVALID_ATTRIBUTE_LENGTH: Final = 0x0D
+
+
+class ProcedureInProgress(DeviceError):
+    """A request was made while another one runs."""
+
+    sentence = "The device is still answering an earlier request. Wait until it has finished, then try again."
+
+
+class RecordAccessRefused(DeviceError):
+    """The device answered a request with an error. `code` is its response code (GLS §3.4.3)."""
+
+    sentence = "The device refused to give its records (answer {code}). Switch it off and on, then try again."
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(code=code)
+
+
+class AttributeRefused(DeviceError):
+    """A device refused a read or a write at once. `code` is the ATT or profile error code."""
+
+    sentence = "The device refused a request (error {code}). Pair it again, then try again."
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(code=f"0x{code:02X}")
 
 
 class OpCode(IntEnum):
