@@ -16,7 +16,7 @@ from fhir_mapping import resources
 from fhir_mapping.dialects import Dialect
 from fhir_mapping.dialects.international import INTERNATIONAL
 from fhir_mapping.identifiers import DEVICE, URI_SYSTEM, device_digest
-from fhir_mapping.observation import Form, render
+from fhir_mapping.observation import Form, pieces
 from fhir_mapping.opaque import ReadingIds
 from fhir_mapping.references import ALONE, Address
 from fhir_mapping.text import dumps, members
@@ -42,10 +42,27 @@ def bundle(
     total: int | None = None,
     links: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A Bundle of rendered entries, each one or several joined by commas. `timestamp`: aware.
+    """A Bundle of rendered entries. `timestamp`: aware.
 
     `total`: how many matched the search, where it was counted; `links`: by relation (self, next, previous).
     """
+    return _joined(of_type, _separated(entries), timestamp=timestamp, total=total, links=links)
+
+
+def _separated(entries: Iterable[bytes]) -> list[bytes]:
+    """Pieces for `_joined`: a comma before each entry."""
+    return [piece for one in entries for piece in (b",", one)]
+
+
+def _joined(
+    of_type: BundleType,
+    parts: list[bytes],
+    *,
+    timestamp: datetime | None = None,
+    total: int | None = None,
+    links: Mapping[str, str] | None = None,
+) -> bytes:
+    """A Bundle from the pieces of its entries, each entry begun by a comma: one join, one copy."""
     head: dict[str, object] = {"resourceType": "Bundle", "type": of_type}
     if timestamp is not None:
         head["timestamp"] = instant(timestamp)
@@ -54,10 +71,10 @@ def bundle(
     if links:
         relations = [name for name in _RELATIONS if name in links]
         head["link"] = [{"relation": name, "url": links[name]} for name in relations]
-    joined = b",".join(one for one in entries if one)
-    if not joined:  # FHIR knows no empty array
+    if not parts:  # FHIR knows no empty array
         return dumps(head)
-    return b"".join((dumps(head)[:-1], b',"entry":[', joined, b"]}"))
+    parts[0] = parts[0][1:]
+    return b"".join((dumps(head)[:-1], b',"entry":[', *parts, b"]}"))
 
 
 def collection(
@@ -70,13 +87,12 @@ def collection(
 ) -> bytes:
     """All that a series holds, standing alone: the person, their devices, their Observations.
 
-    `patient_name`: what the person wants to be called where it is opened; None says nothing. Raises as `render`.
+    `patient_name`: what the person wants to be called where it is opened; None says nothing. Raises as
+    `observation.render`.
     """
-    entries = [
-        *_around(series, ids, patient_name=patient_name),
-        render(series, ids, dialect=dialect, form=Form.COLLECTION),
-    ]
-    return bundle("collection", entries, timestamp=timestamp)
+    around = _separated(_around(series, ids, patient_name=patient_name))
+    observations = pieces(series, ids, dialect=dialect, form=Form.COLLECTION)
+    return _joined("collection", around + observations, timestamp=timestamp)
 
 
 def searchset(
@@ -88,9 +104,12 @@ def searchset(
     total: int | None = None,
     dialect: Dialect = INTERNATIONAL,
 ) -> bytes:
-    """One page of Observations that matched a search on the server at `base`. Raises as `render`."""
-    found = render(series, ids, dialect=dialect, form=Form.SEARCHSET, address=Address(base))
-    return bundle("searchset", [found], total=total, links=links)
+    """One page of Observations that matched a search on the server at `base`.
+
+    Raises as `observation.render`.
+    """
+    found = pieces(series, ids, dialect=dialect, form=Form.SEARCHSET, address=Address(base))
+    return _joined("searchset", found, total=total, links=links)
 
 
 def transaction(
@@ -104,13 +123,11 @@ def transaction(
 
     `subject`: the Reference to the person where the space already knows them: then no Patient is sent. For
     Mon espace santé send a series of one reading at a time: it takes exactly one Observation. Raises as
-    `render`.
+    `observation.render`.
     """
-    entries = [
-        *_around(series, ids, create=True, subject=subject),
-        render(series, ids, dialect=dialect, form=Form.TRANSACTION, subject=subject),
-    ]
-    return bundle("transaction", entries)
+    around = _separated(_around(series, ids, create=True, subject=subject))
+    observations = pieces(series, ids, dialect=dialect, form=Form.TRANSACTION, subject=subject)
+    return _joined("transaction", around + observations)
 
 
 def operation_outcome(issues: Sequence[tuple[Severity, str, str]]) -> bytes:
