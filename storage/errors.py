@@ -188,3 +188,9 @@ class ValueNotStorable(StorageError):
         "A measurement has a number or a time beyond what can be stored. The others were not stored either."
     )
     REASON: ClassVar[str] = "invalid_value"
+
+
+class UnknownReading(StorageError):
+    """No such reading of this patient, or nothing of the kind was said of it."""
+
+    sentence = "There is no such reading any more. Load the page again."

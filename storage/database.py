@@ -1,0 +1,245 @@
+"""The way to the database: one small pool per role, opened when first used, the schema brought up to date.
+
+Without an address the home's own server is started or adopted (`storage.embedded`). With one, each role may
+have its own; a role that has none works under the owner's. Never `SET ROLE`: a role that can take another is
+that other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from device_profiles.errors import StorageError
+from storage.arrays import register_array_loaders
+from storage.connection import Connection
+from storage.embedded import EmbeddedServer
+from storage.errors import (
+    DatabaseInterrupted,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    DiskFull,
+    DiskReadOnly,
+)
+from storage.migrate import Engine, engine_of, migrate_shelf, migrate_space
+
+CONNECT_LIMIT = 5
+"""Seconds to wait for a server's answer to a connection (libpq's `connect_timeout`)."""
+
+POOL_LIMIT = 15.0
+"""Seconds to wait for a free connection."""
+
+POOL_SIZE = 4
+"""Connections of a role at most."""
+
+NEARLY_FULL = 16 << 20
+"""Bytes left on a disk below which a server that ended ended for want of space: one WAL file."""
+
+# A lost connection is told once, by our own error.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What answers: its engine and PostgreSQL's major version, and whether it is the home's own server."""
+
+    engine: Engine
+    major: int
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """A connection string per role. `shelf_owner` migrates the shelf's database."""
+
+    owner: str
+    writer: str
+    reader: str
+    shelf: str
+    shelf_owner: str
+
+
+class Database:
+    """The pools of one program. Made by `Database.open`."""
+
+    def __init__(self, addresses: _Addresses, server: EmbeddedServer | None) -> None:
+        self._addresses = addresses
+        self._server = server
+        self._pools: dict[str, AsyncConnectionPool[Connection]] = {}
+        self._migrated: set[str] = set()
+        self._opening = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        home: Path,
+        dsn: str | None = None,
+        *,
+        writer: str | None = None,
+        reader: str | None = None,
+        shelf: str | None = None,
+        space: bool = True,
+    ) -> AsyncIterator[Database]:
+        """The database of this home, or the one that `dsn` names (the owner's address), migrated.
+
+        `writer`, `reader`, `shelf`: addresses of the other roles; the owner's where absent.
+        With `space` false only the shelf's database is used. Raises a StorageError that says what is wrong;
+        for a server that does not answer, within CONNECT_LIMIT.
+        """
+        server = None
+        if dsn is None and (space or shelf is None):
+            server = await asyncio.to_thread(EmbeddedServer.hold, home)
+        try:
+            database = cls(_addresses(server, dsn, writer, reader, shelf), server)
+            try:
+                await database._migrate("space" if space else "shelf")
+                yield database
+            finally:
+                for role in list(database._pools):
+                    await database._drop(role)
+        finally:
+            if server is not None:
+                await asyncio.to_thread(server.release)
+
+    def writer(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction of the role that syncs: ended by the block's end, undone by its exception."""
+        return self._transaction("writer")
+
+    def reader(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction of the role that serves HTTP: it may call functions that take a token's hash."""
+        return self._transaction("reader")
+
+    def shelf(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction in the shelf's own database."""
+        return self._transaction("shelf")
+
+    def owner(self) -> AbstractAsyncContextManager[Connection]:
+        """One transaction of the role that owns the main database: for migrations, erasing and retention."""
+        return self._transaction("owner")
+
+    async def health(self) -> Health:
+        """Asks the server. Raises DatabaseUnreachable or DatabaseInterrupted."""
+        async with self._transaction("writer") as conn:
+            await conn.execute("SELECT 1")
+            engine = await engine_of(conn)
+            return Health(engine, conn.info.server_version // 10_000, self._server is not None)
+
+    @asynccontextmanager
+    async def _transaction(self, role: str) -> AsyncIterator[Connection]:
+        try:
+            pool = await self._pool(role)
+            async with pool.connection() as conn:
+                yield conn
+        except (psycopg.Error, PoolTimeout, PoolClosed) as problem:
+            error = self._meaning(problem)
+            if isinstance(error, DatabaseInterrupted | DatabaseUnreachable | DiskFull):
+                await self._drop(role)
+            # The server's own words may hold a patient's name or value: they end here.
+            raise error from None
+
+    async def _pool(self, role: str) -> AsyncConnectionPool[Connection]:
+        async with self._opening:
+            if role not in self._pools:
+                if self._server is not None:
+                    await asyncio.to_thread(self._server.ensure)
+                await self._migrate("shelf" if role == "shelf" else "space")
+                self._pools[role] = await self._open_pool(getattr(self._addresses, role))
+            return self._pools[role]
+
+    async def _open_pool(self, address: str) -> AsyncConnectionPool[Connection]:
+        pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            address,
+            kwargs={"connect_timeout": CONNECT_LIMIT},
+            configure=_configure,
+            check=AsyncConnectionPool.check_connection,
+            min_size=0,
+            max_size=POOL_SIZE,
+            timeout=POOL_LIMIT,
+            open=False,
+        )
+        await pool.open()
+        return pool
+
+    async def _drop(self, role: str) -> None:
+        """The next use of the role begins with a look at the server."""
+        pool = self._pools.pop(role, None)
+        if pool is not None:
+            await pool.close()
+
+    async def _migrate(self, which: str) -> None:
+        """Once per program and database."""
+        if which in self._migrated:
+            return
+        own = self._addresses.owner if which == "space" else self._addresses.shelf_owner
+        try:
+            async with await AsyncConnection.connect(
+                own, autocommit=True, connect_timeout=CONNECT_LIMIT
+            ) as conn:
+                if which == "space":
+                    await migrate_space(conn, _user(self._addresses.writer), _user(self._addresses.reader))
+                else:
+                    await migrate_shelf(conn, _user(self._addresses.shelf))
+        except psycopg.Error as problem:
+            raise self._meaning(problem, connecting=True) from None
+        self._migrated.add(which)
+
+    def _meaning(self, problem: Exception, *, connecting: bool = False) -> StorageError:
+        """Our error for one of psycopg's."""
+        code = getattr(problem, "sqlstate", None) or ""
+        lost = code.startswith(("08", "57P")) or (
+            not code
+            and isinstance(
+                problem, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout | PoolClosed
+            )
+        )
+        if code == "53100" or "No space left" in str(problem) or (lost and self._disk_is_full()):
+            return DiskFull()
+        if code == "25006":
+            return DiskReadOnly()
+        if lost or code.startswith("28"):
+            return DatabaseUnreachable() if connecting and self._server is None else DatabaseInterrupted()
+        return DatabaseRefused(code=code or type(problem).__name__)
+
+    def _disk_is_full(self) -> bool:
+        if self._server is None:
+            return False
+        disk = os.statvfs(self._server.place.folder)
+        return disk.f_bavail * disk.f_frsize < NEARLY_FULL
+
+
+async def _configure(conn: Connection) -> None:
+    register_array_loaders(conn)
+
+
+def _addresses(
+    server: EmbeddedServer | None, dsn: str | None, writer: str | None, reader: str | None, shelf: str | None
+) -> _Addresses:
+    if server is not None:
+        own_shelf = server.shelf_owner_address() if shelf is None else shelf
+        return _Addresses(
+            owner=server.address("owner"),
+            writer=writer or server.address("writer"),
+            reader=reader or server.address("reader"),
+            shelf=shelf or server.address("shelf"),
+            shelf_owner=own_shelf,
+        )
+    owner = dsn or shelf or ""
+    return _Addresses(owner, writer or owner, reader or owner, shelf or owner, shelf or owner)
+
+
+def _user(address: str) -> str | None:
+    try:
+        return conninfo_to_dict(address).get("user")  # type: ignore[return-value]
+    except psycopg.ProgrammingError:
+        raise DatabaseUnreachable from None

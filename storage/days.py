@@ -1,0 +1,52 @@
+"""Days in a person's zone, for arrays of times."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+MICROSECONDS_A_SECOND = 1_000_000
+MICROSECONDS_A_DAY = 86_400 * MICROSECONDS_A_SECOND
+
+_FIRST = date(1970, 1, 1)
+_EARLIEST, _LATEST = date(1, 1, 3), date(9999, 12, 29)
+
+
+def local_days(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
+    """The local day of each time, as days since 1970-01-01. Times in microseconds since 1970 in UTC.
+
+    The zone is asked twice per day of UTC; only where its offset changes within the day, once per reading.
+    """
+    offsets = np.zeros(len(times), np.int64)
+    utc_days, row_day = np.unique(times // MICROSECONDS_A_DAY, return_inverse=True)
+    for index, day in enumerate(utc_days.tolist()):
+        begin = day * MICROSECONDS_A_DAY
+        offset = _offset(begin, zone)
+        rows = row_day == index
+        if offset == _offset(begin + MICROSECONDS_A_DAY - 1, zone):
+            offsets[rows] = offset
+        else:
+            offsets[rows] = [_offset(time, zone) for time in times[rows].tolist()]
+    return (times + offsets) // MICROSECONDS_A_DAY
+
+
+def day_begins(day: int, zone: ZoneInfo) -> int:
+    """The first moment of a local day (days since 1970-01-01), in microseconds since 1970 in UTC."""
+    local = datetime.combine(day_date(day), datetime.min.time(), zone)
+    return int((local - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+
+
+def day_date(day: int) -> date:
+    """Days since 1970-01-01 as a date; days beyond the calendar become its first or last."""
+    span = min(max(day, (_EARLIEST - _FIRST).days), (_LATEST - _FIRST).days)
+    return _FIRST + timedelta(days=span)
+
+
+def _offset(time: int, zone: ZoneInfo) -> int:
+    """The zone's offset at a moment, in microseconds."""
+    moment = datetime.fromtimestamp(time // MICROSECONDS_A_SECOND, zone)
+    offset = moment.utcoffset() or timedelta(0)
+    return int(offset.total_seconds()) * MICROSECONDS_A_SECOND

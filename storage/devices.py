@@ -1,0 +1,112 @@
+"""Devices as their persons have them: a meter that two people share is a row for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from device_profiles.reading import Device, DeviceIdentity
+from storage.connection import Connection
+from storage.errors import UnknownDevice
+from storage.statements import statements
+
+_SQL = statements("devices")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDevice:
+    """A device of one patient. `device_id` counts per patient.
+
+    `last_sequence`: the cursor; the next sync asks for what follows it. `clock_error_seconds`: the device's
+    clock minus the true time, when it was last read.
+    """
+
+    device_id: int
+    patient_id: int
+    device: Device
+    last_sequence: int | None = None
+    clock_error_seconds: int | None = None
+    battery_percent: int | None = None
+    last_synced_at: datetime | None = None
+
+
+async def register(conn: Connection, patient_id: int, device: Device) -> StoredDevice:
+    """The device of this patient, known from now on. Idempotent; what it says of itself is renewed."""
+    await conn.execute(_SQL["lock_patient"], {"patient_id": patient_id})
+    values = {
+        "patient_id": patient_id,
+        "scheme": device.identity.scheme,
+        "identity": device.identity.value,
+        "manufacturer": device.manufacturer,
+        "model": device.model,
+        "serial": device.serial,
+        "firmware": device.firmware,
+        "profile": device.profile,
+    }
+    found = await _devices(conn, "renew", values) or await _devices(conn, "insert", values)
+    return found[0]
+
+
+async def of_patient(
+    conn: Connection, patient_id: int, *, forgotten: bool = False
+) -> tuple[StoredDevice, ...]:
+    """A patient's devices in the order they came; `forgotten` ones too if asked for."""
+    return await _devices(conn, "of_patient", {"patient_id": patient_id, "forgotten": forgotten})
+
+
+async def by_identity(conn: Connection, identity: DeviceIdentity) -> tuple[StoredDevice, ...]:
+    """The rows of one device, one for each person who has it, forgotten ones left out."""
+    return await _devices(conn, "by_identity", {"scheme": identity.scheme, "identity": identity.value})
+
+
+async def get(conn: Connection, patient_id: int, device_id: int) -> StoredDevice:
+    """One device. Raises UnknownDevice."""
+    found = await _devices(conn, "get", {"patient_id": patient_id, "device_id": device_id})
+    if not found:
+        raise UnknownDevice
+    return found[0]
+
+
+async def battery(conn: Connection, device: StoredDevice, percent: int) -> None:
+    """What the device last said of its battery."""
+    key = {"patient_id": device.patient_id, "device_id": device.device_id}
+    await conn.execute(_SQL["battery"], {**key, "percent": percent})
+
+
+async def forget(conn: Connection, patient_id: int, device_id: int) -> None:
+    """The device is no longer the patient's; its readings stay. Raises UnknownDevice."""
+    if not await _devices(conn, "forget", {"patient_id": patient_id, "device_id": device_id}):
+        raise UnknownDevice
+
+
+def device_of(row: dict[str, Any]) -> Device:
+    """A Device from its columns."""
+    return Device(
+        identity=DeviceIdentity(row["scheme"], row["identity"]),
+        manufacturer=row["manufacturer"],
+        model=row["model"],
+        serial=row["serial"],
+        firmware=row["firmware"],
+        profile=row["profile"],
+    )
+
+
+async def _devices(conn: Connection, statement: str, values: dict[str, object]) -> tuple[StoredDevice, ...]:
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL[statement], values)
+        rows = await cursor.fetchall()
+    return tuple(
+        StoredDevice(
+            device_id=row["device_id"],
+            patient_id=row["patient_id"],
+            device=device_of(row),
+            last_sequence=row["last_sequence"],
+            clock_error_seconds=row["clock_error_seconds"],
+            battery_percent=row["battery_percent"],
+            last_synced_at=row["last_synced_at"],
+        )
+        for row in rows
+    )

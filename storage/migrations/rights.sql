@@ -1,0 +1,36 @@
+-- Who may do what. Run after any migration; the roles' names are settings of the transaction, since a server
+-- that was there before us has names of its own. Where one role does all there is nothing to part.
+DO $$
+DECLARE
+    writer text := nullif(current_setting('passerelle.writer'), current_user);
+    reader text := nullif(current_setting('passerelle.reader'), current_user);
+    called text;
+BEGIN
+    REVOKE ALL ON ALL TABLES IN SCHEMA passerelle FROM PUBLIC;
+    REVOKE ALL ON ALL SEQUENCES IN SCHEMA passerelle FROM PUBLIC;
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA passerelle FROM PUBLIC;
+    REVOKE ALL ON SCHEMA passerelle FROM PUBLIC;
+    IF writer IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA passerelle TO %I', writer);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA passerelle TO %I', writer);
+        EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA passerelle TO %I', writer);
+        -- Readings are immutable: not even the role that stores them can change or delete one.
+        EXECUTE format('GRANT INSERT ON passerelle.reading, passerelle.reading_quantity, passerelle.reading_context, '
+            'passerelle.refused_frame, passerelle.outbox TO %I', writer);
+        EXECUTE format('GRANT INSERT, UPDATE ON passerelle.patient, passerelle.device, passerelle.clock_segment, '
+            'passerelle.annotation, passerelle.space, passerelle.delivery, passerelle.share, passerelle.grant_, '
+            'passerelle.token, passerelle.job_claim TO %I', writer);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.daily_summary TO %I', writer);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.ensure_months(text, date[]), '
+            'passerelle.append_access(int4, timestamptz, int2, int2, uuid, int8, uuid, text, text, text, text) TO %I',
+            writer);
+    END IF;
+    IF reader IS NOT NULL AND reader IS DISTINCT FROM writer THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA passerelle TO %I', reader);
+        FOR called IN SELECT p.oid::regprocedure::text FROM pg_proc p
+            WHERE p.pronamespace = 'passerelle'::regnamespace AND p.proname LIKE '%\_by\_token'
+        LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', called, reader);
+        END LOOP;
+    END IF;
+END $$;

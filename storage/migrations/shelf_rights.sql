@@ -1,0 +1,13 @@
+-- The shelf's role works in the shelf's database, and owns nothing there.
+DO $$
+DECLARE
+    shelf text := nullif(current_setting('passerelle.shelf'), current_user);
+BEGIN
+    REVOKE ALL ON ALL TABLES IN SCHEMA shelf FROM PUBLIC;
+    REVOKE ALL ON SCHEMA shelf FROM PUBLIC;
+    IF shelf IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA shelf TO %I', shelf);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON shelf.uploader, shelf.link, shelf.file, '
+            'shelf.location, shelf.opening TO %I', shelf);
+    END IF;
+END $$;

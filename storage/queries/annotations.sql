@@ -1,0 +1,23 @@
+-- name: add
+-- Something said of a reading that exists.
+INSERT INTO passerelle.annotation (recorded_at, patient_id, sequence, device_id, ordinal, kind, annotation_id, value,
+    author, made_at)
+SELECT recorded_at, patient_id, sequence, device_id, ordinal, %(kind)s, %(annotation_id)s, %(value)s, %(author)s, now()
+FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND recorded_at = %(recorded_at)s AND sequence = %(sequence)s
+  AND device_id = %(device_id)s AND ordinal = %(ordinal)s
+RETURNING annotation_id, made_at
+
+-- name: withdraw
+-- Taken back.
+UPDATE passerelle.annotation SET withdrawn_at = coalesce(withdrawn_at, now())
+WHERE patient_id = %(patient_id)s AND recorded_at = %(recorded_at)s AND sequence = %(sequence)s
+  AND device_id = %(device_id)s AND ordinal = %(ordinal)s AND annotation_id = %(annotation_id)s
+RETURNING annotation_id
+
+-- name: of_reading
+-- All that was said of a reading.
+SELECT annotation_id, kind, value, author, made_at, withdrawn_at FROM passerelle.annotation
+WHERE patient_id = %(patient_id)s AND recorded_at = %(recorded_at)s AND sequence = %(sequence)s
+  AND device_id = %(device_id)s AND ordinal = %(ordinal)s
+ORDER BY made_at, annotation_id

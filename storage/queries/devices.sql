@@ -1,0 +1,53 @@
+-- name: lock_patient
+-- Devices of a patient are numbered one at a time.
+SELECT 1 FROM passerelle.patient WHERE patient_id = %(patient_id)s FOR UPDATE
+
+-- name: renew
+-- A known device: what it says of itself now, where it says something.
+UPDATE passerelle.device SET
+    manufacturer = coalesce(%(manufacturer)s, manufacturer),
+    model = coalesce(%(model)s, model),
+    serial = coalesce(%(serial)s, serial),
+    firmware = coalesce(%(firmware)s, firmware),
+    profile = coalesce(%(profile)s, profile),
+    forgotten_at = NULL
+WHERE patient_id = %(patient_id)s AND scheme = %(scheme)s AND identity = %(identity)s
+RETURNING *
+
+-- name: insert
+-- A new device gets the patient's next number.
+INSERT INTO passerelle.device (patient_id, device_id, scheme, identity, manufacturer, model, serial, firmware,
+    profile, added_at)
+SELECT %(patient_id)s, coalesce(max(device_id), 0) + 1, %(scheme)s, %(identity)s, %(manufacturer)s, %(model)s,
+    %(serial)s, %(firmware)s, %(profile)s, now()
+FROM passerelle.device WHERE patient_id = %(patient_id)s
+RETURNING *
+
+-- name: of_patient
+-- A patient's devices.
+SELECT * FROM passerelle.device
+WHERE patient_id = %(patient_id)s AND (%(forgotten)s OR forgotten_at IS NULL) ORDER BY device_id
+
+-- name: by_token
+-- The devices of the patient of a token.
+SELECT * FROM passerelle.devices_by_token(%(token)s)
+
+-- name: by_identity
+-- The rows of one device, of whichever patients.
+SELECT * FROM passerelle.device
+WHERE scheme = %(scheme)s AND identity = %(identity)s AND forgotten_at IS NULL ORDER BY patient_id
+
+-- name: get
+-- One device.
+SELECT * FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: battery
+-- The battery's last known state.
+UPDATE passerelle.device SET battery_percent = %(percent)s
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: forget
+-- A device leaves the list; its readings refer to it still.
+UPDATE passerelle.device SET forgotten_at = coalesce(forgotten_at, now())
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+RETURNING *

@@ -1,0 +1,55 @@
+-- name: extensions
+-- What makes the engine.
+SELECT extname FROM pg_extension
+
+-- name: lock
+-- One program at a time migrates; the lock ends with the transaction.
+SELECT pg_advisory_xact_lock(%(key)s)
+
+-- name: has_record
+-- Whether anything was ever applied here.
+SELECT to_regclass(%(table)s) IS NOT NULL
+
+-- name: create_passerelle
+-- Where the steps applied to the main database are recorded.
+CREATE SCHEMA IF NOT EXISTS passerelle;
+CREATE TABLE passerelle.migration (
+    number     int4 PRIMARY KEY,
+    name       text NOT NULL,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL
+)
+
+-- name: create_shelf
+-- Where the steps applied to the shelf's database are recorded.
+CREATE SCHEMA IF NOT EXISTS shelf;
+CREATE TABLE shelf.migration (
+    number     int4 PRIMARY KEY,
+    name       text NOT NULL,
+    checksum   text NOT NULL,
+    applied_at timestamptz NOT NULL
+)
+
+-- name: applied_passerelle
+-- The steps that the main database has.
+SELECT number, checksum FROM passerelle.migration
+
+-- name: applied_shelf
+-- The steps that the shelf's database has.
+SELECT number, checksum FROM shelf.migration
+
+-- name: record_passerelle
+-- A step was applied; the rights are step 0 and change.
+INSERT INTO passerelle.migration (number, name, checksum, applied_at)
+VALUES (%(number)s, %(name)s, %(checksum)s, now())
+ON CONFLICT (number) DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at
+
+-- name: record_shelf
+-- The same, on the shelf.
+INSERT INTO shelf.migration (number, name, checksum, applied_at)
+VALUES (%(number)s, %(name)s, %(checksum)s, now())
+ON CONFLICT (number) DO UPDATE SET checksum = excluded.checksum, applied_at = excluded.applied_at
+
+-- name: name_role
+-- Tells the rights a role's name, for this transaction.
+SELECT set_config(%(setting)s, %(role)s, true)

@@ -1,0 +1,77 @@
+-- name: devices_of_patient
+-- All devices of a patient, forgotten ones too: their readings are there.
+SELECT device_id, scheme, identity, manufacturer, model, serial, firmware, profile
+FROM passerelle.device WHERE patient_id = %(patient_id)s ORDER BY device_id
+
+-- name: devices_by_token
+-- The same, of the patient of a token.
+SELECT device_id, scheme, identity, manufacturer, model, serial, firmware, profile
+FROM passerelle.devices_by_token(%(token)s)
+
+-- name: readings_of_patient
+-- One stretch of a patient's readings, as columns of one length.
+SELECT array_agg(recorded_at), array_agg(sequence), array_agg(mantissa), array_agg(flags), array_agg(device_id),
+    array_agg(ordinal), array_agg(kind), array_agg(exponent), array_agg(unit), array_agg(absent), array_agg(sample)
+FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
+  AND (%(kinds)s::int2[] IS NULL OR kind = ANY (%(kinds)s::int2[]))
+
+-- name: readings_by_token
+-- The same, as far as a token goes.
+SELECT recorded_at, sequence, mantissa, flags, device_id, ordinal, kind, exponent, unit, absent, sample
+FROM passerelle.readings_by_token(%(token)s, %(kinds)s::int2[], %(first)s, %(last)s)
+
+-- name: contexts_of_patient
+-- The contexts of a stretch.
+SELECT recorded_at, sequence, device_id, ordinal, raw, carbohydrate, carbohydrate_kg, meal, tester, health,
+    exercise_seconds, exercise_intensity_percent, medication, medication_value, medication_unit, hba1c_percent
+FROM passerelle.reading_context
+WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
+
+-- name: contexts_by_token
+-- The same, as far as a token goes.
+SELECT recorded_at, sequence, device_id, ordinal, raw, carbohydrate, carbohydrate_kg, meal, tester, health,
+    exercise_seconds, exercise_intensity_percent, medication, medication_value, medication_unit, hba1c_percent
+FROM passerelle.contexts_by_token(%(token)s, %(first)s, %(last)s)
+
+-- name: quantities_of_patient
+-- The quantities after the first of a stretch, in order.
+SELECT recorded_at, sequence, device_id, ordinal, measurand, mantissa, exponent, unit, absent
+FROM passerelle.reading_quantity
+WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
+ORDER BY recorded_at, sequence, device_id, ordinal, place
+
+-- name: quantities_by_token
+-- The same, as far as a token goes.
+SELECT recorded_at, sequence, device_id, ordinal, measurand, mantissa, exponent, unit, absent
+FROM passerelle.quantities_by_token(%(token)s, %(first)s, %(last)s)
+ORDER BY recorded_at, sequence, device_id, ordinal, place
+
+-- name: annotations_of_patient
+-- What is said of the readings of a stretch.
+SELECT recorded_at, sequence, device_id, ordinal, kind, value
+FROM passerelle.annotation
+WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s AND withdrawn_at IS NULL
+ORDER BY made_at, annotation_id
+
+-- name: annotations_by_token
+-- The same, as far as a token goes.
+SELECT recorded_at, sequence, device_id, ordinal, kind, value
+FROM passerelle.annotations_by_token(%(token)s, %(first)s, %(last)s)
+
+-- name: segments
+-- The segments of a patient that place records, by where they end in effective time, the latest first.
+SELECT device_id, last_recorded_at + shift_seconds * interval '1 second', shift_seconds,
+    first_sequence, last_sequence, first_recorded_at, last_recorded_at
+FROM passerelle.clock_segment
+WHERE patient_id = %(patient_id)s AND superseded_at IS NULL AND shift_seconds IS NOT NULL
+ORDER BY 2 DESC
+
+-- name: last_of_segment
+-- The last reading of these kinds in a segment, in effective time.
+SELECT recorded_at + %(shift)s * interval '1 second' FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+  AND recorded_at BETWEEN %(first_recorded_at)s AND %(last_recorded_at)s
+  AND sequence BETWEEN %(first_sequence)s AND %(last_sequence)s
+  AND (%(kinds)s::int2[] IS NULL OR kind = ANY (%(kinds)s::int2[]))
+ORDER BY recorded_at DESC LIMIT 1

@@ -1,0 +1,77 @@
+-- name: lock_device
+-- One writer per device: its row is locked until the transaction ends. The person's zone comes with it.
+SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s)
+FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s FOR UPDATE
+
+-- name: ensure_months
+-- The months of these records have their partitions.
+SELECT passerelle.ensure_months(%(parent)s, %(months)s)
+
+-- name: records
+-- All records of a device, as columns.
+SELECT array_agg(sequence), array_agg(recorded_at), array_agg(offset_minutes)
+FROM passerelle.reading WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: known
+-- The records of a device in a stretch of time, as columns, in the order of the key.
+SELECT array_agg(recorded_at), array_agg(sequence), array_agg(ordinal), array_agg(raw)
+FROM (
+    SELECT recorded_at, sequence, ordinal, raw FROM passerelle.reading
+    WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+      AND recorded_at BETWEEN %(first)s AND %(last)s
+    ORDER BY recorded_at, sequence, ordinal
+) AS known
+
+-- name: copy
+-- A batch of readings, columns in the table's order.
+COPY passerelle.reading (recorded_at, patient_id, sequence, mantissa, flags, device_id, ordinal, kind, exponent,
+    unit, absent, sample, offset_minutes, raw) FROM STDIN (FORMAT binary)
+
+-- name: insert
+-- A few readings, or any that may be there already; counted by what is returned.
+INSERT INTO passerelle.reading (recorded_at, patient_id, sequence, mantissa, flags, device_id, ordinal, kind,
+    exponent, unit, absent, sample, offset_minutes, raw)
+SELECT timestamptz 'epoch' + at * interval '1 microsecond', %(patient_id)s, sequence, mantissa, flags,
+    %(device_id)s, ordinal, kind, exponent, unit, absent, sample, offset_minutes, raw
+FROM unnest(%(recorded_at)s::int8[], %(sequence)s::int4[], %(mantissa)s::int4[], %(flags)s::int4[],
+    %(ordinal)s::int2[], %(kind)s::int2[], %(exponent)s::int2[], %(unit)s::int2[], %(absent)s::int2[],
+    %(sample)s::int2[], %(offset_minutes)s::int2[], %(raw)s::bytea[])
+    AS rows (at, sequence, mantissa, flags, ordinal, kind, exponent, unit, absent, sample, offset_minutes, raw)
+ON CONFLICT DO NOTHING
+RETURNING sequence
+
+-- name: move_cursor
+-- Where the next sync begins, and what was learned of the clock.
+UPDATE passerelle.device SET
+    last_sequence = coalesce(%(last_sequence)s, last_sequence),
+    clock_error_seconds = coalesce(%(clock_error_seconds)s, clock_error_seconds),
+    last_synced_at = now()
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: keep_refused
+-- A frame that could not be read, once.
+INSERT INTO passerelle.refused_frame (patient_id, device_id, digest, characteristic, raw, reason, received_at)
+VALUES (%(patient_id)s, %(device_id)s, %(digest)s, %(characteristic)s, %(raw)s, %(reason)s, now())
+ON CONFLICT (patient_id, device_id, digest) DO NOTHING
+
+-- name: refused
+-- The frames of a device that could not be read, the oldest first.
+SELECT characteristic, raw, reason FROM passerelle.refused_frame
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s ORDER BY received_at, digest
+
+-- name: of_days
+-- What the summaries of a device are made of, as columns, in the order of the key.
+SELECT array_agg(recorded_at), array_agg(sequence), array_agg(ordinal), array_agg(kind), array_agg(mantissa),
+    array_agg(exponent), array_agg(unit), array_agg(absent)
+FROM (
+    SELECT recorded_at, sequence, ordinal, kind, mantissa, exponent, unit, absent FROM passerelle.reading
+    WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+      AND recorded_at BETWEEN %(first)s AND %(last)s
+    ORDER BY recorded_at, sequence, ordinal
+) AS rows
+
+-- name: left_out
+-- The readings that a person excluded, or said are another's.
+SELECT DISTINCT recorded_at, sequence, ordinal FROM passerelle.annotation
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
+  AND kind IN (2, 3, 4) AND withdrawn_at IS NULL
