@@ -37,7 +37,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNKNOWN_DATE, ClockSegment, TimeSource
+from device_profiles.reading import UNKNOWN_DATE, ClockSegment, Reading, TimeSource
+from storage.readings import RecordColumns
 
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -80,6 +81,31 @@ def segments(
         first, last = int(numbers.min()), int(numbers.max())
         found.append(ClockSegment(first, last, UNKNOWN_DATE, UNKNOWN_DATE, None, 0, TimeSource.UNKNOWN))
     return tuple(found)
+
+
+def place(
+    stored: RecordColumns,
+    arrived: Sequence[Reading],
+    zone: tzinfo,
+    *,
+    clock_error_seconds: int | None = None,
+    history: Sequence[ClockSegment] = (),
+) -> tuple[ClockSegment, ...]:
+    """The `segments` of all records of a device: those that are stored, and those that have just arrived."""
+    times = [reading.device_time for reading in arrived]
+    offsets = [0 if time is None or time.offset_minutes is None else time.offset_minutes for time in times]
+    known = np.where(stored.offset_minutes == RecordColumns.NO_OFFSET, 0, stored.offset_minutes)
+    return segments(
+        np.r_[stored.sequence, np.array([each.identity.sequence for each in arrived], np.int32)],
+        np.r_[
+            stored.recorded_at_us,
+            np.array([_microseconds(each.identity.recorded_at) for each in arrived], np.int64),
+        ],
+        np.r_[known, np.array(offsets, np.int16)],
+        zone,
+        clock_error_seconds=clock_error_seconds,
+        history=history,
+    )
 
 
 class _Records:

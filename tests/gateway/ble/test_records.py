@@ -86,7 +86,7 @@ async def test_contexts_that_come_late_are_waited_for(tmp_path):
         def contexts() -> int:
             return sum(frame.characteristic == MEASUREMENT_CONTEXT for frame in reader.frames)
 
-        await reader.wait_for_contexts(lambda: contexts() < announced)
+        await reader.wait_for_contexts()
         assert contexts() == announced
 
 
@@ -95,7 +95,7 @@ async def test_contexts_that_never_come_stop_nothing(tmp_path):
         reader = RecordReader(connection)
         await reader.subscribe()
         await reader.fetch(all_records())
-        await reader.wait_for_contexts(lambda: True)
+        await reader.wait_for_contexts()
     assert len(measurements(reader)) == 12
 
 

@@ -1,0 +1,194 @@
+"""The main procedure: find a device, pair if needed, and store what it recorded, once, placed in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from zoneinfo import ZoneInfo
+
+from device_profiles.errors import DeviceError
+from device_profiles.procedures.record_access import all_records, from_sequence
+from device_profiles.reading import DeviceIdentity, Reading
+from gateway import clock
+from gateway.ble.connection import Connection
+from gateway.ble.pairing import PasskeySource
+from gateway.ble.radio import Found, Radio
+from gateway.ble.records import Progress, RecordReader, RefusedFrame, read_frames
+from storage import devices, readings
+from storage.database import Database
+from storage.devices import StoredDevice
+from storage.patients import Patient
+from storage.readings import Stored
+
+
+async def sync(
+    radio: Radio,
+    wanted: Callable[[Found], bool],
+    storing: Storing,
+    *,
+    passkey: PasskeySource = None,
+    full: bool = False,
+    progress: Progress | None = None,
+) -> SyncOutcome:
+    """Find the device that is wanted, connect, pair if a passkey is given and needed, and `sync_connected`.
+
+    Raises NotInRange, PasskeyRefused, BondLost, RadioUnavailable, and as `sync_connected`.
+    """
+    laps = Laps()
+    found = await radio.find(wanted)
+    laps.end("scan")
+    async with radio.connect(found, passkey) as connection:
+        laps.end("pair")
+        return await sync_connected(connection, storing, full=full, progress=progress, laps=laps)
+
+
+async def sync_connected(
+    connection: Connection,
+    storing: Storing,
+    *,
+    full: bool = False,
+    progress: Progress | None = None,
+    laps: Laps | None = None,
+) -> SyncOutcome:
+    """Read what is new (with `full`, all), and store it in one transaction.
+
+    What arrived before something went wrong is stored all the same; then that is raised: ConnectionLost,
+    ControlPointSilent, DeviceSilent, RecordAccessRefused. The next run completes.
+    Raises PairingNeeded, ServiceMissing, AttributeRefused, StorageError.
+    """
+    laps = laps or Laps()
+    device = await storing.register(connection)
+    clock_error = await connection.clock_error(storing.zone)
+    battery = await connection.battery_percent()
+    reader = RecordReader(connection, progress)
+    await reader.subscribe()
+    went_wrong = None
+    try:
+        await fetch_new(reader, connection, None if full else device.last_sequence)
+    except DeviceError as error:
+        went_wrong = error
+    arrived, refused = read_frames(connection.profile, reader.frames)
+    clock_error = error_of_what_is_shown(clock_error, arrived)
+    laps.end("read")
+    stored = await storing.store(device, arrived, refused, clock_error, battery)
+    laps.end("store")
+    if went_wrong is not None:
+        raise went_wrong
+    return SyncOutcome(
+        device=replace(device, clock_error_seconds=clock_error, battery_percent=battery),
+        records_read=len(arrived),
+        stored=stored.stored,
+        known=stored.known,
+        refused=tuple(Refused(each.position, each.reason) for each in refused),
+        clock_error_seconds=clock_error,
+        seconds=laps.seconds,
+    )
+
+
+async def fetch_new(reader: RecordReader, connection: Connection, last_sequence: int | None) -> None:
+    """Fetch what follows the last number that is stored; all where there is none, or where numbers restarted.
+
+    A device sends the oldest first (GLS §3.4), so that what a lost connection leaves out is what follows.
+    """
+    if last_sequence is None or not connection.profile.records.incremental:
+        await reader.fetch(all_records())
+    elif not await reader.fetch(from_sequence(last_sequence + 1)):
+        newest = await reader.newest_sequence()
+        if newest is not None and newest < last_sequence:
+            await reader.fetch(all_records())
+    await reader.wait_for_contexts()
+
+
+def error_of_what_is_shown(clock_error: int | None, arrived: Sequence[Reading]) -> int | None:
+    """The error of the clock that the person sees, in seconds.
+
+    Some meters let their clock be read as the base time, which the offset of their records corrects, some as
+    what they show. Of the two meanings the one with the smaller error is taken: a clock is right more often
+    than it is wrong by just its offset.
+    """
+    times = [each.device_time for each in arrived if each.device_time is not None]
+    if clock_error is None or not times:
+        return clock_error
+    return min(clock_error, clock_error + 60 * (times[-1].offset_minutes or 0), key=abs)
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """Where a sync stores: whose readings they are, and in which zone the device's clock is."""
+
+    database: Database
+    patient: Patient
+    zone: ZoneInfo
+    identity: DeviceIdentity | None = None
+    """Who the device is, for a replayed capture, which cannot say it."""
+
+    async def register(self, connection: Connection) -> StoredDevice:
+        """The device that is connected, as this patient's."""
+        device = await connection.identify()
+        if self.identity is not None:
+            device = replace(device, identity=self.identity)
+        async with self.database.writer() as conn:
+            return await devices.register(conn, self.patient.patient_id, device)
+
+    async def store(
+        self,
+        device: StoredDevice,
+        arrived: Sequence[Reading],
+        refused: Sequence[RefusedFrame],
+        clock_error: int | None,
+        battery: int | None,
+    ) -> Stored:
+        """Everything that was learned, or nothing."""
+        kept = [
+            readings.RefusedFrame(f"{each.frame.characteristic:04X}", each.frame.raw, each.reason)
+            for each in refused
+        ]
+        async with self.database.writer() as conn, readings.writing(conn, device) as writing:
+            placed = clock.place(
+                await writing.records(),
+                arrived,
+                self.zone,
+                clock_error_seconds=clock_error,
+                history=writing.history,
+            )
+            stored = await writing.store(arrived, placed, kept, clock_error)
+            if battery is not None:
+                await devices.battery(conn, device, battery)
+        return stored
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A notification that was kept aside: its number in order of arrival, from 1, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOutcome:
+    """What a sync did."""
+
+    device: StoredDevice
+    records_read: int
+    stored: int
+    known: int
+    refused: tuple[Refused, ...]
+    clock_error_seconds: int | None
+    seconds: Mapping[str, float]
+    """Of the phases `scan` and `pair` (where they were part of it), `read` and `store`."""
+
+
+@dataclass(slots=True)
+class Laps:
+    """How long each phase took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _began: float = field(default_factory=monotonic)
+
+    def end(self, phase: str) -> None:
+        """End a phase; the next begins."""
+        now = monotonic()
+        self.seconds[phase] = round(now - self._began, 3)
+        self._began = now
