@@ -147,7 +147,7 @@ def _dated(
         _move_before(records, starts, placed, shift, source)
     values = np.stack([shift, source, np.round(utc_offset / 60).astype(np.int64)])
     for rows in _lanes(records, values):
-        yield from _runs(records.sequence[rows], records.recorded_at[rows], values[:, rows])
+        yield from _runs(records.sequence[rows], records.recorded_at[rows], values[:, rows], records.numbered)
 
 
 def _placed_before(records: _Records, history: Sequence[ClockSegment]) -> tuple[Integers, Booleans]:
@@ -233,12 +233,15 @@ def _lanes(records: _Records, values: Integers) -> list[Any]:
     return [np.flatnonzero(records.sequence == 0), np.flatnonzero(records.sequence > 0)]
 
 
-def _runs(sequence: Integers, recorded_at: Integers, values: Integers) -> Iterator[ClockSegment]:
+def _runs(
+    sequence: Integers, recorded_at: Integers, values: Integers, numbered: bool
+) -> Iterator[ClockSegment]:
     """One segment for each run of equal values, in the order given."""
     changes = np.any(values[:, 1:] != values[:, :-1], axis=0)
-    # Records of one time that differ stand alone: no stretch of time could tell them apart.
-    again = _same_as_before(recorded_at)[1:]
-    alone = np.isin(recorded_at, recorded_at[1:][changes & again])
+    alone = np.zeros(len(sequence), np.bool_)
+    if not numbered:
+        # Records of one time that differ stand alone: no stretch of time could tell them apart.
+        alone = np.isin(recorded_at, recorded_at[1:][changes & _same_as_before(recorded_at)[1:]])
     starts = np.flatnonzero(np.r_[True, changes | alone[1:] | alone[:-1]])
     ends = np.r_[starts[1:], len(sequence)]
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):

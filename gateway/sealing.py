@@ -253,15 +253,15 @@ class HomeSecret:
         return nonce + self._wrapping().encrypt(nonce, secret, bound_to.encode())
 
     def unwrap(self, wrapped: bytes, bound_to: str) -> bytes:
-        """What `wrap` wrapped. Raises `SealBroken` for another home's secret, or one bound to another name."""
+        """What `wrap` wrapped. Raises `SealBroken` for another home's, or one bound to another name."""
         try:
             return self._wrapping().decrypt(wrapped[:12], wrapped[12:], bound_to.encode())
         except (InvalidTag, ValueError):
             raise SealBroken from None
 
     def fhir_ids(self) -> bytes:
-        """The key under which FHIR ids are made of readings' keys: 64 octets, for AES-256-SIV."""
-        return self._derived(b"passerelle fhir ids", 64)
+        """The secret under which FHIR ids are made of readings' keys: 32 octets."""
+        return self._derived(b"passerelle fhir ids", 32)
 
     def _wrapping(self) -> AESGCM:
         return AESGCM(self._derived(b"passerelle link keys", 32))

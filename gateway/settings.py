@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     ble: str | None = None
     """`bumble:<transport>`; absent: the platform's Bluetooth."""
     shelf_url: Annotated[str, Field(min_length=1)] = f"http://127.0.0.1:{DEFAULT_SHELF_PORT}"
+    public_url: str | None = None
+    """Where the world reaches this shelf, if not at the address it listens on."""
     shelf_token: SecretStr | None = None
     """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
 

@@ -30,8 +30,8 @@ class ShelfUnreachable(SpaceError):
     """The shelf does not answer, or is out of order."""
 
     sentence = (
-        "The shelf at {shelf} does not answer. Nothing is lost: the share waits, and is sent by the next command "
-        "or by passerelle serve."
+        "The shelf at {shelf} does not answer. Nothing is lost: the share waits, and is sent by the next "
+        "command or by passerelle serve."
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from time import monotonic
 from zoneinfo import ZoneInfo
 
 from device_profiles.errors import DeviceError
 from device_profiles.procedures.record_access import all_records, from_sequence
-from device_profiles.reading import DeviceIdentity, Reading
+from device_profiles.reading import Device, Reading
 from gateway import clock
 from gateway.ble.connection import Connection
 from gateway.ble.pairing import PasskeySource
@@ -20,6 +21,9 @@ from storage.database import Database
 from storage.devices import StoredDevice
 from storage.patients import Patient
 from storage.readings import Stored
+
+LAST_NUMBER = 0xFFFF
+"""Sequence numbers have 16 bits (GLS §3.1.1.2); what follows this one begins again."""
 
 
 async def sync(
@@ -53,13 +57,14 @@ async def sync_connected(
 ) -> SyncOutcome:
     """Read what is new (with `full`, all), and store it in one transaction.
 
-    What arrived before something went wrong is stored all the same; then that is raised: ConnectionLost,
-    ControlPointSilent, DeviceSilent, RecordAccessRefused. The next run completes.
+    What arrived before something went wrong is stored all the same; then that is raised, `stored` and `known`
+    in its `details`: ConnectionLost, ControlPointSilent, DeviceSilent, RecordAccessRefused. The next run
+    completes.
     Raises PairingNeeded, ServiceMissing, AttributeRefused, StorageError.
     """
     laps = laps or Laps()
     device = await storing.register(connection)
-    clock_error = await connection.clock_error(storing.zone)
+    clock_error = await connection.clock_error(storing.clock_zone)
     battery = await connection.battery_percent()
     reader = RecordReader(connection, progress)
     await reader.subscribe()
@@ -74,6 +79,7 @@ async def sync_connected(
     stored = await storing.store(device, arrived, refused, clock_error, battery)
     laps.end("store")
     if went_wrong is not None:
+        went_wrong.details |= {"stored": stored.stored, "known": stored.known}
         raise went_wrong
     return SyncOutcome(
         device=replace(device, clock_error_seconds=clock_error, battery_percent=battery),
@@ -81,17 +87,18 @@ async def sync_connected(
         stored=stored.stored,
         known=stored.known,
         refused=tuple(Refused(each.position, each.reason) for each in refused),
+        notifications=len(reader.frames),
         clock_error_seconds=clock_error,
         seconds=laps.seconds,
     )
 
 
 async def fetch_new(reader: RecordReader, connection: Connection, last_sequence: int | None) -> None:
-    """Fetch what follows the last number that is stored; all where there is none, or where numbers restarted.
+    """Fetch what follows the last number that is stored; all where there is none, or where numbers restart.
 
     A device sends the oldest first (GLS §3.4), so that what a lost connection leaves out is what follows.
     """
-    if last_sequence is None or not connection.profile.records.incremental:
+    if last_sequence is None or last_sequence == LAST_NUMBER or not connection.profile.records.incremental:
         await reader.fetch(all_records())
     elif not await reader.fetch(from_sequence(last_sequence + 1)):
         newest = await reader.newest_sequence()
@@ -115,19 +122,23 @@ def error_of_what_is_shown(clock_error: int | None, arrived: Sequence[Reading]) 
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """Where a sync stores: whose readings they are, and in which zone the device's clock is."""
+    """Where a sync stores, and what the device cannot say itself."""
 
     database: Database
     patient: Patient
-    zone: ZoneInfo
-    identity: DeviceIdentity | None = None
-    """Who the device is, for a replayed capture, which cannot say it."""
+    zone: ZoneInfo | None = None
+    """The zone of the device's clock; None: the patient's own."""
+    device: Device | None = None
+    """What the device is, for a replayed capture; None: what it says."""
+
+    @property
+    def clock_zone(self) -> ZoneInfo:
+        """The zone whose time the device shows when its clock is right."""
+        return self.zone or self.patient.zone
 
     async def register(self, connection: Connection) -> StoredDevice:
         """The device that is connected, as this patient's."""
-        device = await connection.identify()
-        if self.identity is not None:
-            device = replace(device, identity=self.identity)
+        device = self.device or await connection.identify()
         async with self.database.writer() as conn:
             return await devices.register(conn, self.patient.patient_id, device)
 
@@ -148,7 +159,7 @@ class Storing:
             placed = clock.place(
                 await writing.records(),
                 arrived,
-                self.zone,
+                self.clock_zone,
                 clock_error_seconds=clock_error,
                 history=writing.history,
             )
@@ -175,9 +186,31 @@ class SyncOutcome:
     stored: int
     known: int
     refused: tuple[Refused, ...]
+    notifications: int
+    """How many arrived, whatever was in them."""
     clock_error_seconds: int | None
     seconds: Mapping[str, float]
     """Of the phases `scan` and `pair` (where they were part of it), `read` and `store`."""
+
+    @classmethod
+    def together(cls, outcomes: Sequence[SyncOutcome]) -> SyncOutcome:
+        """Several as one: numbers added up, notifications counted on; device and clock are the last one's."""
+        before = [0, *accumulate(each.notifications for each in outcomes)]
+        refused = tuple(
+            Refused(start + one.line, one.reason)
+            for start, each in zip(before, outcomes, strict=False)
+            for one in each.refused
+        )
+        phases = dict.fromkeys(phase for each in outcomes for phase in each.seconds)
+        return replace(
+            outcomes[-1],
+            records_read=sum(each.records_read for each in outcomes),
+            stored=sum(each.stored for each in outcomes),
+            known=sum(each.known for each in outcomes),
+            refused=refused,
+            notifications=before[-1],
+            seconds={phase: sum(each.seconds.get(phase, 0) for each in outcomes) for phase in phases},
+        )
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from device_profiles.errors import PasserelleError
@@ -39,6 +40,25 @@ def say(sentence: str, **fields: object) -> None:
 def note(sentence: str, **fields: object) -> None:
     """A sentence beside the result, on standard error."""
     print(tr(sentence, **fields), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def step(sentence: str, **fields: object) -> None:
+    """A step of a longer work that is done, on standard error."""
+    mark = "✓ " if "utf" in (sys.stderr.encoding or "").lower() else "- "
+    print(mark + tr(sentence, **fields), file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def progress(sentence: str) -> Iterator[Callable[[int], None]]:
+    """A line that counts while a person waits; nothing where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.status import Status
+
+    with Status(tr(sentence, count=0), console=Console(stderr=True)) as status:
+        yield lambda count: status.update(tr(sentence, count=count))
 
 
 def write_json(answer: object) -> None:

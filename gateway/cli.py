@@ -1,0 +1,50 @@
+"""The command line: `passerelle`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway.commands import decoding, demonstration, people, radio, readings, serving, sharing
+
+app = typer.Typer(
+    name="passerelle",
+    help="From your medical device to the people who care for you. Nothing lost, nothing counted twice, "
+    "nobody sees what you did not share.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _passerelle(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    del version  # answered by main() before anything is loaded
+
+
+for group in (demonstration, radio, readings, people, sharing, serving, decoding):
+    group.register(app)
+
+
+def main() -> None:
+    """Run the command line; `--version` answers at once."""
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"passerelle {version('passerelle')}")  # noqa: T201
+        return
+    app(_with_chosen_passcode(sys.argv[1:]))
+
+
+def _with_chosen_passcode(arguments: list[str]) -> list[str]:
+    """`--passcode` may stand alone, which the option parser does not know: then one is chosen."""
+    completed: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        alone = argument == "--passcode" and following.startswith("--")
+        completed += [argument, sharing.CHOOSE_A_PASSCODE] if alone else [argument]
+    return completed

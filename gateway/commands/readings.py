@@ -1,0 +1,189 @@
+"""`passerelle import`, `export`, `report`: readings in from files, out to files, and their numbers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from device_profiles.errors import PasserelleError
+from gateway import terminal
+from gateway.commands.options import Json, PatientName, Zone
+
+if TYPE_CHECKING:
+    from gateway.reports.period import Period
+    from gateway.reports.statistics import GlucoseStatistics
+
+
+class FileFormat(StrEnum):
+    """The formats `import` reads."""
+
+    GENERIC = "generic"
+
+
+class ExportFormat(StrEnum):
+    """The formats `export` writes."""
+
+    FHIR = "fhir"
+    CSV = "csv"
+
+
+class FileUnwritable(PasserelleError):
+    """The file to write cannot be written."""
+
+    sentence = "{file} cannot be written: {why}. Choose another file with -o."
+
+
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(name="import")(import_file)
+    app.command(name="export")(export)
+    app.command(name="report")(report)
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
+    patient: PatientName,
+    file_format: Annotated[FileFormat, typer.Option("--format")] = FileFormat.GENERIC,
+    timezone: Zone = None,
+    finger_stick: Annotated[
+        bool, typer.Option("--finger-stick", help="They are of a meter, not of a sensor.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Store the readings of a file, once; a line that cannot be read is named and the rest is kept."""
+    del file_format  # one so far; the option says which when there are more
+
+    async def command() -> dict[str, Any]:
+        from device_profiles.reading import Kind
+        from gateway.files import read_generic
+        from gateway.home import opened
+        from gateway.importing import import_readings
+
+        kind = Kind.BLOOD_GLUCOSE if finger_stick else Kind.INTERSTITIAL_GLUCOSE
+        readings = read_generic(file, kind)
+        async with opened() as home:
+            stored = await import_readings(home.database, patient, timezone, readings)
+        return {
+            "stored": stored.stored,
+            "known": stored.known,
+            "refused": [asdict(line) for line in readings.refused],
+        }
+
+    answer = terminal.run(command())
+    if as_json:
+        terminal.write_json(answer)
+        return
+    for line in answer["refused"]:
+        terminal.note(
+            "Line {line} was left out: {reason}.", line=line["line"], reason=terminal.tr(line["reason"])
+        )
+    terminal.say("{stored} readings stored, {known} were already there.", **answer)
+
+
+def export(
+    patient: PatientName,
+    export_format: Annotated[ExportFormat, typer.Option("--format")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE")] = None,
+) -> None:
+    """Write everything that is kept of a person: a FHIR collection Bundle, or CSV."""
+
+    async def command() -> bytes:
+        from gateway.home import opened
+        from gateway.sharing import collection
+        from gateway.spreadsheet import to_csv
+        from storage import patients, readings
+
+        async with opened() as home, home.database.writer() as connection:
+            person = await patients.find(connection, patient)
+            series = await readings.series(connection, person.patient_id)
+            if export_format is ExportFormat.CSV:
+                return to_csv(series).encode()
+            return collection(home.secret, person, series)
+
+    content = terminal.run(command())
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+        output.chmod(0o600)
+    except OSError as error:
+        terminal.fail(FileUnwritable(file=output.name, why=(error.strerror or "unknown reason").lower()))
+
+
+def report(
+    patient: PatientName,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=3660, help="So many days, ending with the last that has sensor data."),
+    ] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day.")
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DATE", help="Last day, included."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The numbers of the consensus for a person's sensor readings."""
+    if days is not None and (first or last):
+        raise typer.BadParameter("give --days, or --from and --to", param_hint="--days")
+    if (first is None) != (last is None):
+        raise typer.BadParameter("--from and --to go together", param_hint="--from")
+    if first and last and first > last:
+        raise typer.BadParameter("--from comes after --to", param_hint="--from")
+
+    async def command() -> tuple[GlucoseStatistics, Period]:
+        from gateway.home import opened
+        from gateway.reports.request import sensor_report
+
+        bounds = (first.date(), last.date()) if first and last else None
+        async with opened() as home:
+            return await sensor_report(home.database, patient, bounds or (days or 14))
+
+    statistics, period = terminal.run(command())
+    answer = {
+        "from": period.first.isoformat(),
+        "to": period.last.isoformat(),
+        "timezone": period.zone.key,
+        **asdict(statistics),
+    }
+    if as_json:
+        terminal.write_json(answer)
+    else:
+        _write_report(answer)
+
+
+def _write_report(answer: dict[str, Any]) -> None:
+    terminal.say(
+        "{first} to {last}, sensor readings: {n}", first=answer["from"], last=answer["to"], n=answer["n"]
+    )
+    if not answer["n"]:
+        terminal.say("There is no sensor reading in these days.")
+        return
+    figures = (
+        ("Share of the expected readings", answer["completeness_percent"], "%"),
+        ("Mean", answer["mean_mg_dl"], "mg/dL"),
+        ("Standard deviation", answer["sd_mg_dl"], "mg/dL"),
+        ("Coefficient of variation", answer["cv_percent"], "%"),
+        ("Glucose management indicator", answer["gmi_percent"], "%"),
+        ("Time below 54 mg/dL", answer["time_in_range"]["very_low"], "%"),
+        ("Time from 54 to 69 mg/dL", answer["time_in_range"]["low"], "%"),
+        ("Time from 70 to 180 mg/dL", answer["time_in_range"]["target"], "%"),
+        ("Time from 181 to 250 mg/dL", answer["time_in_range"]["high"], "%"),
+        ("Time above 250 mg/dL", answer["time_in_range"]["very_high"], "%"),
+    )
+    for name, value, unit in figures:
+        figure = terminal.tr("not enough readings") if value is None else f"{value:.1f} {unit}"
+        print(f"  {terminal.tr(name):<36} {figure}")  # noqa: T201

@@ -1,0 +1,122 @@
+"""`passerelle serve` and `passerelle shelf`: the roles of a machine that stays on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway import terminal
+from gateway.commands.options import Json
+
+if TYPE_CHECKING:
+    from gateway.serve import Role
+
+LOOPBACK = "127.0.0.1"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(name="serve")(serve)
+    shelf = typer.Typer(
+        help="For who runs a shelf: which gateways may put links on it.", no_args_is_help=True
+    )
+    shelf.command(name="enrol")(enrol)
+    app.add_typer(shelf, name="shelf")
+
+
+def serve(
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", metavar="gateway|shelf", help="What this machine is; both unless given."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on.")] = None,
+) -> None:
+    """Keep sharing: the shelf that others open links from, and the gateway's own jobs."""
+    from gateway.serve import Role
+
+    try:
+        roles = {Role(name) for name in role or list(Role)}
+    except ValueError:
+        raise typer.BadParameter("gateway or shelf", param_hint="--role") from None
+    terminal.run(_serve(roles, host, port))
+
+
+async def _serve(roles: set[Role], host: str, port: int | None) -> None:
+    from gateway.serve import Role, stop_on_signals
+    from gateway.settings import DEFAULT_GATEWAY_PORT, DEFAULT_SHELF_PORT
+
+    stop = stop_on_signals()
+    if roles == {Role.SHELF}:
+        await _shelf(host, port or DEFAULT_SHELF_PORT, stop)
+    elif roles == {Role.GATEWAY}:
+        await _gateway(host, port or DEFAULT_GATEWAY_PORT, stop)
+    else:
+        await _both(host, port or DEFAULT_SHELF_PORT, stop)
+
+
+async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
+    from gateway.api.shelf import ShelfSettings, create_shelf_app
+    from gateway.serve import is_loopback, listening_socket, serve_app
+    from gateway.shelf_home import opened_shelf
+
+    with listening_socket(host, port) as listening:
+        async with opened_shelf() as (settings, database):
+            if not is_loopback(host):
+                terminal.note(
+                    "Browsers open sealed links over HTTPS only, except on this machine itself: "
+                    "put a server that speaks HTTPS in front of this one."
+                )
+            terminal.say(
+                "The shelf listens on http://{host}:{port}. Stop it with Ctrl-C.", host=host, port=port
+            )
+            public_url = settings.public_url or f"http://{host}:{listening.getsockname()[1]}"
+            app = create_shelf_app(database, ShelfSettings(public_url=public_url))
+            await serve_app(app, listening, stop)
+
+
+async def _gateway(host: str, port: int, stop: asyncio.Event) -> None:
+    from gateway.api.health import create_health_app
+    from gateway.home import opened
+    from gateway.serve import listening_socket, serve_app, serve_gateway
+
+    with listening_socket(host, port) as listening:
+        async with opened() as home:
+            terminal.say("The gateway works in the background. Stop it with Ctrl-C.")
+            await asyncio.gather(
+                serve_gateway(home, stop), serve_app(create_health_app(home.database), listening, stop)
+            )
+
+
+async def _both(host: str, port: int, stop: asyncio.Event) -> None:
+    from gateway.home import opened
+    from gateway.serve import listening_socket, serve_gateway, shelf_process
+
+    listening_socket(host, port).close()  # a port in use is said here, in one sentence
+    async with shelf_process(host, port) as shelf, opened() as home:
+        ended = asyncio.create_task(shelf.wait())
+        ended.add_done_callback(lambda _: stop.set())
+        await serve_gateway(home, stop)
+        if shelf.returncode:
+            raise SystemExit(1)
+
+
+def enrol(
+    label: Annotated[str, typer.Argument(help="Which gateway it is for, as you will recognise it.")],
+    as_json: Json = False,
+) -> None:
+    """Make a token for a gateway elsewhere; it sets it as PASSERELLE_SHELF_TOKEN."""
+
+    async def command() -> None:
+        from gateway.shelf_home import new_token, opened_shelf
+
+        async with opened_shelf() as (_, database):
+            token = await new_token(database, label)
+        if as_json:
+            terminal.write_json({"label": label, "token": token})
+        else:
+            terminal.say("The token, shown this once: {token}", token=token)
+
+    terminal.run(command())

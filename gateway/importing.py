@@ -1,0 +1,32 @@
+"""Readings from a file into a person's store: once, and placed in time by the zone they were written in."""
+
+from __future__ import annotations
+
+from gateway import clock
+from gateway.files import FileReadings
+from gateway.home import zone_named
+from storage import devices, patients, readings
+from storage.database import Database
+from storage.readings import Stored
+
+
+async def import_readings(
+    database: Database, patient_name: str, zone_name: str | None, file: FileReadings
+) -> Stored:
+    """Store a file's readings for a person, who is added if they are new.
+
+    The zone is the one the file's times were written in; without one the person's own. Raises `ZoneUnknown`,
+    StorageError.
+    """
+    zone = zone_named(zone_name)
+    async with database.writer() as connection:
+        patient = await patients.find_or_add(connection, patient_name, zone.key)
+        device = await devices.register(connection, patient.patient_id, file.device)
+        async with readings.writing(connection, device) as writing:
+            placed = clock.place(
+                await writing.records(),
+                file.readings,
+                zone if zone_name else patient.zone,
+                history=writing.history,
+            )
+            return await writing.store(file.readings, placed)

@@ -1,0 +1,150 @@
+"""The roles as processes: the shelf over HTTP, the gateway's jobs beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from device_profiles.errors import PasserelleError
+from gateway.home import Home
+
+
+class Role(StrEnum):
+    """What a process of `passerelle serve` is."""
+
+    GATEWAY = "gateway"
+    SHELF = "shelf"
+
+
+class PortInUse(PasserelleError):
+    """Another program listens there."""
+
+    sentence = (
+        "Port {port} is used by another program. Choose another with --port, or stop the other program."
+    )
+
+
+class AddressUnusable(PasserelleError):
+    """No listening on that address of this machine."""
+
+    sentence = "This machine cannot listen on {host}. Choose another address with --host."
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises `PortInUse`, `AddressUnusable`."""
+    listening: socket.socket | None = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        if listening is not None:
+            listening.close()
+        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+            raise PortInUse(port=port) from None
+        raise AddressUnusable(host=host) from None
+    return listening
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port of this machine's loopback, another where it is taken."""
+    for port in (wanted, 0):
+        with contextlib.suppress(PortInUse), listening_socket("127.0.0.1", port) as probe:
+            return int(probe.getsockname()[1])
+    raise PortInUse(port=wanted)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to us, so that all of a process ends together."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+async def serve_app(app: Callable[..., Any], listening: socket.socket, stop: asyncio.Event) -> None:
+    """Answer HTTP on `listening` until `stop`. Nothing of a request is logged: a path can open a link."""
+    config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="off", server_header=False)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    await stop.wait()
+    server.should_exit = True
+    await serving
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that Ctrl-C and a polite kill set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
+@asynccontextmanager
+async def shelf_process(
+    host: str, port: int, *, home: Path | None = None, quiet: bool = False
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A shelf in a process of its own, ended with the block."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "gateway",
+            "serve",
+            "--role",
+            Role.SHELF,
+            "--host",
+            host,
+            "--port",
+            str(port),
+        ),
+        env=os.environ | ({"PASSERELLE_HOME": str(home)} if home else {}),
+        stdout=asyncio.subprocess.DEVNULL if quiet else None,
+        start_new_session=True,  # Ctrl-C is for the process that started it, which ends it
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 10)
+        if process.returncode is None:
+            process.kill()
+
+
+async def serve_gateway(home: Home, stop: asyncio.Event) -> None:
+    """Run the gateway's jobs until `stop`."""
+    from gateway.jobs import scheduled  # noqa: PLC0415 (only this role needs the scheduler)
+
+    with scheduled(home):
+        await stop.wait()

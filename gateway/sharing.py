@@ -1,0 +1,281 @@
+"""What the patient gives: a share is chosen and sealed here, kept by the shelf, and followed.
+
+A share is stored before the shelf hears of it, so that a shelf that is down delays it and loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from device_profiles.errors import PasserelleError
+from device_profiles.reading import UNKNOWN_TIME, ReadingSeries
+from fhir_mapping import bundle
+from fhir_mapping.opaque import ReadingIds
+from gateway import sealing
+from gateway.home import Home
+from gateway.reports.period import Period
+from gateway.sealing import HomeSecret, SealedLink
+from gateway.shelf_client import LinkClosed, ShelfClient, ShelfUnreachable
+from gateway.shelf_home import gateway_token
+from storage import access_log, patients, readings, shares
+from storage.access_log import Access
+from storage.patients import Patient
+from storage.shares import NewShare, Share
+
+DEFAULT_LIFE = timedelta(days=30)
+"""How long a share lasts when nothing is said: a consultation and what follows it."""
+
+PASSCODE_DIGITS = 6
+"""With ten tries for the life of a link, a guess succeeds once in 100 000."""
+
+
+class NothingToShare(PasserelleError):
+    """The person has no reading in the days to be shared."""
+
+    sentence = "There is no reading to share. Sync a meter or import a file first, or choose more days."
+
+
+class EndInThePast(PasserelleError):
+    """A share that would end before it begins."""
+
+    sentence = "The last day of a share lies in the past. Choose today or a later day with --until."
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedShare:
+    """A share as its person hears of it, once. `waiting`: the shelf did not answer yet."""
+
+    share: Share
+    url: str
+    passcode: str | None
+    observations: int
+    waiting: bool
+
+
+def new_passcode() -> str:
+    """Digits that a person can say over the telephone."""
+    return f"{secrets.randbelow(10**PASSCODE_DIGITS):0{PASSCODE_DIGITS}}"
+
+
+def collection(secret: HomeSecret, patient: Patient, series: ReadingSeries) -> bytes:
+    """A FHIR collection Bundle of a person, their devices and these readings."""
+    return bundle.collection(
+        series, ReadingIds(secret.fhir_ids()), timestamp=datetime.now(UTC), patient_name=patient.name
+    )
+
+
+async def create(
+    home: Home,
+    name: str,
+    *,
+    days: int | None = None,
+    until: date | None = None,
+    passcode: str | None = None,
+    label: str | None = None,
+) -> CreatedShare:
+    """Share a person's readings: all, or those of the last `days` local days that have any.
+
+    `until`: the last day on which the link opens, in the person's zone. Raises `UnknownPatient`,
+    `NothingToShare`, `EndInThePast`.
+    """
+    now = datetime.now(UTC)
+    async with home.database.writer() as connection:
+        patient = await patients.find(connection, name)
+        expires_at = _end(until, patient.zone, now)
+        start, end = await _period(connection, patient, days)
+        observations = len(await readings.series(connection, patient.patient_id, start=start, end=end))
+        if not observations:
+            raise NothingToShare
+        link_id, share_id = sealing.new_manifest_id(), uuid4()
+        kept = _Kept(link_id, sealing.new_key(), sealing.hash_passcode(passcode) if passcode else None)
+        new = NewShare(
+            share_id=share_id,
+            link_hash=sealing.token_hash(link_id),
+            sealed_secret=kept.wrapped(home.secret, share_id),
+            shelf_url=home.settings.shelf_url,
+            label=label,
+            period_start=start,
+            period_end=end,
+            live=False,
+            expires_at=expires_at,
+            has_passcode=passcode is not None,
+        )
+        link = _link(new, kept)  # a label or an address that is too long is refused before anything is kept
+        share = await shares.create(connection, patient.patient_id, new, now)
+    try:
+        await _deliver(home, share)
+    except ShelfUnreachable:
+        waiting = True
+    else:
+        waiting = False
+    return CreatedShare(share, link.url(home.settings.shelf_url), passcode, observations, waiting)
+
+
+async def revoke(home: Home, share_id: UUID) -> bool:
+    """End a share. Whether the shelf knows it; else it is told later. Raises `UnknownShare`."""
+    now = datetime.now(UTC)
+    async with home.database.writer() as connection:
+        share = await shares.revoke(connection, await shares.find(connection, share_id), now)
+    if share.uploaded_at is None:
+        return True
+    try:
+        await _deliver(home, share)
+    except ShelfUnreachable:
+        return False
+    return True
+
+
+async def deliver_waiting(home: Home) -> int:
+    """Tell the shelf everything that it does not know yet; how much that was. Raises `ShelfUnreachable`."""
+    async with home.database.writer() as connection:
+        waiting = await shares.waiting(connection, datetime.now(UTC))
+    for share in waiting:
+        await _deliver(home, share)
+    return len(waiting)
+
+
+async def fetch_openings(home: Home) -> None:
+    """Bring who opened what from the shelf into the person's own access log. Raises `ShelfUnreachable`."""
+    async with home.database.writer() as connection:
+        everybody = await patients.list_all(connection)
+        known = [s for p in everybody for s in await shares.of_patient(connection, p.patient_id)]
+    for share in known:
+        if share.uploaded_at is None:
+            continue
+        async with _shelf(home, share.shelf_url) as shelf:
+            openings = await shelf.openings(share.link_hash, after=share.openings_cursor)
+        if openings:
+            async with home.database.writer() as connection:
+                await access_log.record(connection, share, openings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the gateway keeps of a link, wrapped under the home's secret."""
+
+    link_id: str
+    key: bytes
+    passcode_hash: str | None
+
+    def wrapped(self, secret: HomeSecret, share_id: UUID) -> bytes:
+        text = json.dumps([self.link_id, sealing.base64url(self.key), self.passcode_hash])
+        return secret.wrap(text.encode(), str(share_id))
+
+    @classmethod
+    def unwrapped(cls, secret: HomeSecret, share: Share) -> _Kept:
+        link_id, key, passcode_hash = json.loads(secret.unwrap(share.sealed_secret, str(share.share_id)))
+        return cls(link_id, sealing.from_base64url(key), passcode_hash)
+
+
+def _link(share: NewShare | Share, kept: _Kept) -> SealedLink:
+    return SealedLink(
+        sealing.manifest_url(share.shelf_url, kept.link_id),
+        kept.key,
+        label=share.label,
+        expires_at=share.expires_at,
+        passcode=share.has_passcode,
+        long_term=share.live,
+    )
+
+
+def _shelf(home: Home, shelf_url: str) -> ShelfClient:
+    return ShelfClient(shelf_url, gateway_token(home.settings))
+
+
+async def _deliver(home: Home, share: Share) -> None:
+    now = datetime.now(UTC)
+    async with _shelf(home, share.shelf_url) as shelf:
+        if share.revoked_at is not None:
+            with suppress(LinkClosed):  # what the shelf does not have is closed
+                await shelf.revoke(share.link_hash)
+            async with home.database.writer() as connection:
+                await shares.revocation_told(connection, share, now)
+            return
+        kept = _Kept.unwrapped(home.secret, share)
+        async with home.database.writer() as connection:
+            patient = await patients.get(connection, share.patient_id)
+            series = await readings.series(
+                connection,
+                share.patient_id,
+                kinds=share.kinds,
+                start=share.period_start,
+                end=share.period_end,
+            )
+        sealed = sealing.seal(collection(home.secret, patient, series), kept.key)
+        await shelf.put(
+            share.link_hash,
+            [sealed],
+            flags=_link(share, kept).flags,
+            expires_at=share.expires_at,
+            passcode_hash=kept.passcode_hash,
+        )
+        async with home.database.writer() as connection:
+            await shares.uploaded(connection, share, _last_time(series), now)
+
+
+def _last_time(series: ReadingSeries) -> datetime | None:
+    placed = series.effective_time[series.effective_time != UNKNOWN_TIME]
+    return datetime.fromtimestamp(int(np.max(placed)) / 1e6, UTC) if len(placed) else None
+
+
+def _end(until: date | None, zone: ZoneInfo, now: datetime) -> datetime:
+    if until is None:
+        return now + DEFAULT_LIFE
+    end = datetime.combine(until + timedelta(days=1), time.min, zone).astimezone(UTC)
+    if end <= now:
+        raise EndInThePast
+    return end
+
+
+async def _period(
+    connection: object, patient: Patient, days: int | None
+) -> tuple[datetime | None, datetime | None]:
+    if days is None:
+        return None, None
+    last = await readings.last_effective_time(connection, patient.patient_id, None)  # type: ignore[arg-type]
+    if last is None:
+        raise NothingToShare
+    zone = ZoneInfo(patient.timezone)
+    period = Period.ending(last.astimezone(zone).date(), days, zone)
+    return period.start, period.end
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedShare:
+    """A share with what became of it. `state`: waiting, open, expired, or revoked."""
+
+    patient_name: str
+    share: Share
+    state: str
+    openings: tuple[Access, ...]
+    """The newest first."""
+
+
+async def followed(home: Home, name: str | None = None) -> list[FollowedShare]:
+    """The shares of one person or of everybody, the newest first. Raises `UnknownPatient`."""
+    now = datetime.now(UTC)
+    async with home.database.writer() as connection:
+        people = [await patients.find(connection, name)] if name else await patients.list_all(connection)
+        return [
+            FollowedShare(
+                patient.name, share, _state(share, now), await access_log.of_share(connection, share)
+            )
+            for patient in people
+            for share in await shares.of_patient(connection, patient.patient_id)
+        ]
+
+
+def _state(share: Share, now: datetime) -> str:
+    if share.revoked_at is not None:
+        return "revoked"
+    if share.expires_at is not None and share.expires_at <= now:
+        return "expired"
+    return "waiting" if share.uploaded_at is None else "open"

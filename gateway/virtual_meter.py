@@ -1,0 +1,104 @@
+"""Virtual meters for people and for `replay`: which records they hold, and what they say on the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from device_profiles import catalogue
+from device_profiles.errors import PasserelleError
+from device_profiles.profile import DeviceProfile
+from device_profiles.services import glucose
+from device_profiles.services.device_information import DeviceInformation
+from device_profiles.transcript import read_sessions
+from device_profiles.virtual_device import Record, VirtualDevice, from_transcript, generated_records
+from device_profiles.wire import DateTime
+from gateway import terminal
+from gateway.ble.virtual_radio import served_virtual_radio
+
+DEFAULT_RECORDS = 30
+RECORDS_A_DAY = 5
+
+
+class CaptureMissing(PasserelleError):
+    """A capture that cannot be opened, or that is no JSON."""
+
+    sentence = "{file} cannot be read: {why}. Nothing was stored."
+
+
+def read_capture(path: Path) -> dict[str, Any]:
+    """A transcript from its file. Raises `CaptureMissing`."""
+    try:
+        capture = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CaptureMissing(file=path.name, why=(error.strerror or "it cannot be opened").lower()) from None
+    except ValueError:
+        raise CaptureMissing(file=path.name, why="it is not JSON") from None
+    if not isinstance(capture, dict):
+        raise CaptureMissing(file=path.name, why="it is not a captured sync")
+    return capture
+
+
+def captured_records(capture: object) -> tuple[Record, ...]:
+    """The records that a captured sync brought, each with its context. Raises `CaptureUnreadable`."""
+    records: dict[int, Record] = {}
+    for session in read_sessions(capture):
+        for operation, characteristic, value in session:
+            if operation != "notify":
+                continue
+            sequence = int.from_bytes(value[1:3], "little")
+            if characteristic == glucose.MEASUREMENT:
+                records[sequence] = Record(sequence, value)
+            elif characteristic == glucose.MEASUREMENT_CONTEXT and sequence in records:
+                records[sequence] = records[sequence]._replace(context=value)
+    return tuple(records.values())
+
+
+def recent_records(count: int, first_sequence: int = 1) -> tuple[Record, ...]:
+    """Made-up finger-stick records that end about now on the local clock."""
+    start = datetime.now().astimezone() - timedelta(days=count / RECORDS_A_DAY)
+    return tuple(generated_records(count, first_sequence=first_sequence, start=DateTime.of(start)))
+
+
+def information_of(profile: DeviceProfile) -> DeviceInformation:
+    """What a virtual meter says of itself: plainly that it is one."""
+    return DeviceInformation(
+        manufacturer=profile.manufacturer or "Passerelle", model=profile.title, serial="VIRTUAL-1"
+    )
+
+
+def virtual_meter_of(profile: DeviceProfile, records: Path | None, generate: int | None) -> VirtualDevice:
+    """A meter with the records of a capture, or with made-up ones. Raises `CaptureMissing`."""
+    if records is not None:
+        (device, *_) = from_transcript(read_capture(records), profile)
+        device.protected = True
+        return device
+    return VirtualDevice(
+        profile,
+        recent_records(DEFAULT_RECORDS if generate is None else generate),
+        information=information_of(profile),
+        clock=lambda: datetime.now().astimezone(),
+    )
+
+
+async def serve_virtual_meter(
+    profile_name: str, records: Path | None, generate: int | None, port: int, stop: asyncio.Event
+) -> None:
+    """Advertise a meter until `stop`, telling on the terminal how to reach it and what it shows."""
+    device = virtual_meter_of(catalogue.by_name(profile_name), records, generate)
+
+    def on_passkey(_: VirtualDevice, digits: str) -> None:
+        terminal.say("The meter shows the passkey {digits}", digits=digits)
+
+    async with served_virtual_radio([device], port, on_passkey=on_passkey) as taken:
+        terminal.say(
+            "A virtual meter named {name} holds {count} records.", name=device.name, count=len(device)
+        )
+        terminal.say("In another terminal:")
+        print(f"  export PASSERELLE_BLE=bumble:tcp-client:127.0.0.1:{taken}", flush=True)  # noqa: T201
+        print(f"  passerelle pair '{device.name}' --patient NAME", flush=True)  # noqa: T201
+        terminal.say("Stop it with Ctrl-C.")
+        await stop.wait()
