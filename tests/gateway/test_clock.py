@@ -299,8 +299,9 @@ MINUTES = st.lists(
 
 @given(MINUTES, st.lists(st.sampled_from([0, 60]), min_size=60, max_size=60), ZONES, ERRORS)
 @example([300 * DAY, 300 * DAY + 30], [0] * 60, PARIS, None)
+@example([3, 4, 129660, 129661, 129721], [0, 0, 0, 0, 60] + [0] * 55, PARIS, None)
 @settings(max_examples=200)
-def test_a_clock_that_runs_is_placed_as_each_record_by_itself_and_with_as_few_segments(
+def test_a_running_clock_is_placed_as_each_record_by_itself_in_as_few_segments_as_can_be(
     minutes, offsets, zone, error
 ):
     """Records of a meter that shows local time: what it wrote is known, so each UTC time is."""
