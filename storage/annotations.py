@@ -9,12 +9,14 @@ from enum import IntEnum
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from device_profiles.reading import UNKNOWN_TIME
+import numpy as np
+
 from storage import clock_segments, outbox
 from storage.columns import microseconds
 from storage.connection import Connection
 from storage.errors import UnknownReading
 from storage.statements import statements
+from storage.touched_days import TouchedDays
 
 _SQL = statements("annotations")
 
@@ -103,16 +105,11 @@ async def _lock(conn: Connection, patient_id: int, key: ReadingKey) -> ZoneInfo:
 
 
 async def _renew_day(conn: Connection, patient_id: int, key: ReadingKey, zone: ZoneInfo) -> None:
-    # `writing` reads what is left out from here, so it is imported where it is needed.
-    from storage.writing import renew_days  # noqa: PLC0415
-
     in_force = (await clock_segments.of_patient(conn, patient_id)).get(key.device_id, ())
-    recorded_at = microseconds((key.recorded_at,))
-    sequence = recorded_at.astype("int32")
-    sequence[:] = key.sequence
-    (time,) = clock_segments.place(recorded_at, sequence, in_force).effective_time.tolist()
-    touched = [] if time == UNKNOWN_TIME else [(time, time)]
-    await renew_days(conn, patient_id, key.device_id, zone, touched, in_force)
+    recorded_at, sequence = microseconds((key.recorded_at,)), np.array([key.sequence], np.int32)
+    times = clock_segments.place(recorded_at, sequence, in_force).effective_time
+    device = {"patient_id": patient_id, "device_id": key.device_id}
+    await TouchedDays.of(device, zone, in_force, times).renew(conn)
 
 
 def _key(patient_id: int, key: ReadingKey) -> Mapping[str, object]:

@@ -177,6 +177,12 @@ def _reaches_further(new: ClockSegment, old: ClockSegment) -> bool:
     )
 
 
+def in_force(current: Mapping[int, ClockSegment], difference: Change) -> tuple[ClockSegment, ...]:
+    """The segments in force after a change."""
+    kept = {**current, **difference.extended}
+    return (*(kept[number] for number in kept if number not in difference.superseded), *difference.added)
+
+
 async def apply(conn: Connection, patient_id: int, device_id: int, next_id: int, difference: Change) -> None:
     """Writes a change. The device's row must be locked; `next_id` is the first free segment_id."""
     key = {"patient_id": patient_id, "device_id": device_id}

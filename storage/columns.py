@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNITS, Quantity, Reading
+from device_profiles.reading import UNITS, DeviceTime, Quantity, Reading, Sample
 from storage.arrays import EPOCH_MICROSECONDS
 from storage.errors import ValueNotStorable
 
@@ -19,7 +19,6 @@ NO_SAMPLE = -1
 NO_OFFSET = -32768
 """Stand for none in columns without nulls: a null would make every row eight bytes longer."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIT = {code: index for index, code in enumerate(UNITS)}
 _INT4 = np.iinfo(np.int32)
 _INT2 = np.iinfo(np.int16)
@@ -41,12 +40,8 @@ _COPY_COLUMNS = (
     ("sample", ">i2"),
     ("offset_minutes", ">i2"),
 )
-_COPY_ROW = np.dtype(
-    [("count", ">i2")]
-    + [part for name, kind in _COPY_COLUMNS for part in ((f"{name}_length", ">i4"), (name, kind))]
-    + [("raw_length", ">i4")]
-)
-"""One row of the binary COPY up to its last column, whose bytes follow."""
+_COPY_BLOCK = 1024
+"""Rows that are sent at a time: the server works on one block while the next is made."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,19 +69,20 @@ class Columns:
         """The columns of readings, every `ordinal` 0. Raises ValueNotStorable."""
         numbers = [stored_number(reading.quantities[0]) for reading in readings]
         mantissa, exponent, unit, absent = zip(*numbers, strict=True) if numbers else ((), (), (), ())
+        count = len(readings)
         try:
             return cls(
-                recorded_at=microseconds(reading.identity.recorded_at for reading in readings),
+                recorded_at=microseconds([reading.identity.recorded_at for reading in readings]),
                 sequence=np.array([reading.identity.sequence for reading in readings], np.int32),
                 mantissa=np.array(mantissa, np.int32),
-                flags=np.array([reading.flags for reading in readings], np.int32),
-                ordinal=np.zeros(len(readings), np.int16),
-                kind=np.array([reading.kind for reading in readings], np.int16),
+                flags=np.fromiter([reading.flags for reading in readings], np.int32, count),
+                ordinal=np.zeros(count, np.int16),
+                kind=np.fromiter([reading.kind for reading in readings], np.int16, count),
                 exponent=np.array(exponent, np.int16),
                 unit=np.array(unit, np.int16),
                 absent=np.array(absent, np.int16),
-                sample=np.array([_sample(reading) for reading in readings], np.int16),
-                offset_minutes=np.array([_offset(reading) for reading in readings], np.int16),
+                sample=np.array([_sample(reading.sample) for reading in readings], np.int16),
+                offset_minutes=np.array([_offset(reading.device_time) for reading in readings], np.int16),
                 raw=[reading.raw for reading in readings],
             )
         except OverflowError:
@@ -98,28 +94,43 @@ class Columns:
         arrays["ordinal"] = ordinal
         return Columns(**arrays, raw=[self.raw[row] for row in rows.tolist()])
 
-    def copied(self, patient_id: int, device_id: int) -> bytes:
-        """The whole input of `COPY reading FROM STDIN (FORMAT binary)`, columns in the table's order."""
-        rows = np.empty(len(self), _COPY_ROW)
+    def copied(self, patient_id: int, device_id: int) -> Iterator[bytes]:
+        """The input of `COPY reading FROM STDIN (FORMAT binary)` in parts, columns in the table's order."""
+        yield _COPY_HEADER
+        lengths = np.fromiter(map(len, self.raw), np.int32, len(self))
+        for begin in range(0, len(self), _COPY_BLOCK):
+            block = np.arange(begin, min(begin + _COPY_BLOCK, len(self)))
+            for length in np.unique(lengths[block]).tolist():
+                yield self._copied(block[lengths[block] == length], length, patient_id, device_id)
+        yield _COPY_TRAILER
+
+    def _copied(self, chosen: npt.NDArray[np.intp], length: int, patient_id: int, device_id: int) -> bytes:
+        """Rows whose last column has one length, so that they are an array too."""
+        rows = np.zeros(len(chosen), _copy_row(length))
         rows["count"] = len(_COPY_COLUMNS) + 1
         for name, kind in _COPY_COLUMNS:
             rows[f"{name}_length"] = np.dtype(kind).itemsize
             if name not in {"patient_id", "device_id", "recorded_at"}:
-                rows[name] = getattr(self, name)
-        rows["recorded_at"] = self.recorded_at - EPOCH_MICROSECONDS
+                rows[name] = getattr(self, name)[chosen]
+        rows["recorded_at"] = self.recorded_at[chosen] - EPOCH_MICROSECONDS
         rows["patient_id"] = patient_id
         rows["device_id"] = device_id
-        rows["raw_length"] = np.fromiter(map(len, self.raw), np.int32, len(self))
-        size, fixed = _COPY_ROW.itemsize, rows.tobytes()
-        parts = [_COPY_HEADER]
-        for row, raw in enumerate(self.raw):
-            parts += (fixed[row * size : (row + 1) * size], raw)
-        return b"".join((*parts, _COPY_TRAILER))
+        rows["raw_length"] = length
+        if length:
+            rows["raw"] = np.frombuffer(b"".join([self.raw[row] for row in chosen.tolist()]), f"V{length}")
+        return rows.tobytes()
+
+
+@cache
+def _copy_row(length: int) -> np.dtype[np.void]:
+    """One row of the binary COPY: how many columns, then each one's length and bytes in network order."""
+    columns = [part for name, kind in _COPY_COLUMNS for part in ((f"{name}_length", ">i4"), (name, kind))]
+    return np.dtype([("count", ">i2"), *columns, ("raw_length", ">i4"), ("raw", f"V{length}")])
 
 
 def microseconds(times: Iterable[datetime]) -> npt.NDArray[np.int64]:
     """Aware datetimes as microseconds since 1970 in UTC; a float holds them until 2242."""
-    seconds = np.array([(time - _EPOCH).total_seconds() for time in times], np.float64)
+    seconds = np.array([time.timestamp() for time in times], np.float64)
     return np.rint(seconds * 1e6).astype(np.int64)
 
 
@@ -154,11 +165,9 @@ def _parts(number: str) -> tuple[int, int]:
     raise ValueNotStorable
 
 
-def _sample(reading: Reading) -> int:
-    sample = reading.sample
+def _sample(sample: Sample | None) -> int:
     return NO_SAMPLE if sample is None else sample.type | sample.location << 4
 
 
-def _offset(reading: Reading) -> int:
-    time = reading.device_time
+def _offset(time: DeviceTime | None) -> int:
     return NO_OFFSET if time is None or time.offset_minutes is None else time.offset_minutes

@@ -90,9 +90,10 @@ class DayColumns:
 def summarise(columns: DayColumns, zone: ZoneInfo, device_id: int) -> list[DaySummary]:
     """The summaries of all days that occur, in order of day, kind and unit."""
     days = local_days(columns.effective_time, zone)
-    key = np.stack((days, columns.kind, columns.unit))
-    groups, row_group = np.unique(key, axis=1, return_inverse=True)
-    row_group, count = row_group.ravel(), groups.shape[1]
+    # One number for day, kind and unit, since numbers are sorted much faster than triples.
+    keys = (days << 32) + (columns.kind.astype(np.int64) << 16) + columns.unit
+    groups, row_group = np.unique(keys, return_inverse=True)
+    count = len(groups)
     values = columns.values()
     low, high = columns.absent == Absent.BELOW_RANGE, columns.absent == Absent.ABOVE_RANGE
     classes = _classes(columns, values, low, high)
@@ -113,7 +114,8 @@ def summarise(columns: DayColumns, zone: ZoneInfo, device_id: int) -> list[DaySu
         np.bincount(group, value * value, count),
     )
     found = []
-    for index, (day, kind, unit) in enumerate(groups.T.tolist()):
+    for index, key in enumerate(groups.tolist()):
+        day, kind, unit = key >> 32, key >> 16 & 0xFFFF, key & 0xFFFF
         counted = dict(zip(_COUNTED, (column[index].item() for column in columns_of_days), strict=True))
         if counted["numbers"]:
             counted |= {"lowest": lowest[index].item(), "highest": highest[index].item()}

@@ -21,7 +21,8 @@ class StoredDevice:
     """A device of one patient. `device_id` counts per patient.
 
     `last_sequence`: the cursor; the next sync asks for what follows it. `clock_error_seconds`: the device's
-    clock minus the true time, when it was last read.
+    clock minus the true time, when it was last read. `radio_address`, `radio_name`: where and under which
+    name it was last heard on this machine, to find it again; never who it is.
     """
 
     device_id: int
@@ -31,6 +32,8 @@ class StoredDevice:
     clock_error_seconds: int | None = None
     battery_percent: int | None = None
     last_synced_at: datetime | None = None
+    radio_address: str | None = None
+    radio_name: str | None = None
 
 
 async def register(conn: Connection, patient_id: int, device: Device) -> StoredDevice:
@@ -76,6 +79,20 @@ async def battery(conn: Connection, device: StoredDevice, percent: int) -> None:
     await conn.execute(_SQL["battery"], {**key, "percent": percent})
 
 
+async def heard(conn: Connection, device: StoredDevice, address: str, name: str | None) -> StoredDevice:
+    """Where and under which name it was heard, so that the next sync finds it. Raises UnknownDevice."""
+    values = {
+        "patient_id": device.patient_id,
+        "device_id": device.device_id,
+        "address": address,
+        "name": name,
+    }
+    found = await _devices(conn, "heard", values)
+    if not found:
+        raise UnknownDevice
+    return found[0]
+
+
 async def forget(conn: Connection, patient_id: int, device_id: int) -> None:
     """The device is no longer the patient's; its readings stay. Raises UnknownDevice."""
     if not await _devices(conn, "forget", {"patient_id": patient_id, "device_id": device_id}):
@@ -107,6 +124,8 @@ async def _devices(conn: Connection, statement: str, values: dict[str, object]) 
             clock_error_seconds=row["clock_error_seconds"],
             battery_percent=row["battery_percent"],
             last_synced_at=row["last_synced_at"],
+            radio_address=row["radio_address"],
+            radio_name=row["radio_name"],
         )
         for row in rows
     )

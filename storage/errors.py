@@ -194,3 +194,9 @@ class UnknownReading(StorageError):
     """No such reading of this patient, or nothing of the kind was said of it."""
 
     sentence = "There is no such reading any more. Load the page again."
+
+
+class UnknownGrant(StorageError):
+    """No grant of this patient has this id."""
+
+    sentence = "There is no such grant."

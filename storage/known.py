@@ -1,35 +1,78 @@
-"""Which records of a batch are new: only the measurement's bytes decide whether a record is the same."""
+"""What is stored of a device already, and which records of a batch are new.
+
+Only the measurement's bytes decide whether a record is the same.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from storage.columns import Columns
+from storage.clock_segments import Range
+from storage.columns import Columns, microseconds, moment
+from storage.connection import Connection
+from storage.statements import statements
+
+_SQL = statements("writing")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownRecords:
-    """Records that are stored, as columns in the order of the key."""
+    """All records of one device in some stretches of `recorded_at`, as columns."""
 
     recorded_at: npt.NDArray[np.int64]
     sequence: npt.NDArray[np.int32]
     ordinal: npt.NDArray[np.int16]
+    kind: npt.NDArray[np.int16]
+    mantissa: npt.NDArray[np.int32]
+    exponent: npt.NDArray[np.int16]
+    unit: npt.NDArray[np.int16]
+    absent: npt.NDArray[np.int16]
     raw: Sequence[bytes]
+    left_out: npt.NDArray[np.bool_]
+    """Excluded by a person, or said to be another's."""
 
-    @classmethod
-    def of(cls, parts: Sequence[tuple[Any, ...]]) -> KnownRecords:
-        """From the rows of the statement `known`, one per stretch of time."""
-        if not parts:
-            return cls(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int16), ())
-        recorded_at, sequence, ordinal, raw = zip(*parts, strict=True)
-        joined = (np.concatenate(recorded_at), np.concatenate(sequence), np.concatenate(ordinal))
-        return cls(*joined, [one for part in raw for one in part])
+    def __len__(self) -> int:
+        return len(self.raw)
+
+
+async def known_records(conn: Connection, key: dict[str, int], stretches: Sequence[Range]) -> KnownRecords:
+    """What is stored of a device (`key`: patient_id and device_id) in these stretches of `recorded_at`."""
+    asked = []
+    async with conn.pipeline():
+        for first, last in stretches:
+            values = {**key, "first": moment(first), "last": moment(last)}
+            cursor = conn.cursor(binary=True)
+            await cursor.execute(_SQL["known"], values)
+            asked.append((cursor, await conn.execute(_SQL["left_out"], values)))
+        rows = [(await cursor.fetchone(), await left_out.fetchall()) for cursor, left_out in asked]
+    return _joined([_known(row, keys) for row, keys in rows if row is not None and row[0] is not None])
+
+
+def _known(row: tuple[Any, ...], left_out: Sequence[tuple[Any, ...]]) -> KnownRecords:
+    recorded_at, sequence, ordinal = row[:3]
+    out = np.zeros(len(recorded_at), np.bool_)
+    for at, number, rank in left_out:
+        (time,) = microseconds((at,))
+        out |= (recorded_at == time) & (sequence == number) & (ordinal == rank)
+    names = [field.name for field in fields(KnownRecords)]
+    return KnownRecords(**dict(zip(names, (*row, out), strict=True)))
+
+
+def _joined(parts: Sequence[KnownRecords]) -> KnownRecords:
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts] or [np.empty(0, np.int64)])
+        for field in fields(KnownRecords)
+        if field.name != "raw"
+    }
+    return KnownRecords(**arrays, raw=[raw for part in parts for raw in part.raw])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +90,11 @@ class SortedOut:
 def sort_out(batch: Columns, known: KnownRecords) -> SortedOut:
     """Same key and same measurement: known. Same key, another measurement: the next ordinal."""
     ordinals = np.zeros(len(batch), np.int16)
-    if not len(known.recorded_at) and _strictly_ordered(batch):
+    if _apart(batch, known):
         return SortedOut(np.arange(len(batch)), ordinals, ordinals)
     measured: defaultdict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
-    stored = zip(
-        known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw, strict=True
-    )
-    for time, number, ordinal, raw in stored:
+    stored = (known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw)
+    for time, number, ordinal, raw in zip(*stored, strict=True):
         measured[time, number][raw] = ordinal
     new: list[int] = []
     rows = zip(batch.recorded_at.tolist(), batch.sequence.tolist(), batch.raw, strict=True)
@@ -67,7 +108,8 @@ def sort_out(batch: Columns, known: KnownRecords) -> SortedOut:
     return SortedOut(chosen, ordinals[chosen], ordinals)
 
 
-def _strictly_ordered(batch: Columns) -> bool:
-    """Whether no two rows can have one key, told without looking at each."""
+def _apart(batch: Columns, known: KnownRecords) -> bool:
+    """Whether no two records can have one key, told without looking at each."""
     step = np.diff(batch.recorded_at)
-    return bool(np.all((step > 0) | ((step == 0) & (np.diff(batch.sequence) > 0))))
+    ordered = np.all((step > 0) | ((step == 0) & (np.diff(batch.sequence) > 0)))
+    return bool(ordered and not np.isin(batch.recorded_at, known.recorded_at).any())

@@ -8,10 +8,9 @@ leaves what was before; reading and storing again gives the same end state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,22 +18,21 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import Error as DatabaseError
 
-from device_profiles.reading import UNKNOWN_TIME, ClockSegment, Reading
-from storage import clock_segments, contexts, daily_summary, outbox
+from device_profiles.reading import ClockSegment, Reading
+from storage import clock_segments, contexts, outbox
 from storage.clock_segments import Change, Range, merged
-from storage.columns import NO_OFFSET, Columns, microseconds, moment
+from storage.columns import NO_OFFSET, Columns, moment
 from storage.connection import Connection
-from storage.days import MICROSECONDS_A_DAY, day_begins, day_date, local_days
+from storage.daily_summary import DaySummary
+from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.errors import UnknownDevice
-from storage.known import KnownRecords, sort_out
+from storage.known import KnownRecords, known_records, sort_out
 from storage.statements import statements
+from storage.touched_days import DAYS_APART, TouchedDays
 
 COPY_FROM = 100
 """Rows from which a COPY beats one INSERT; below, its extra round trips cost more than they save."""
-
-DAYS_APART = 31
-"""Days without a reading between two stretches that are looked at apart."""
 
 _SQL = statements("writing")
 
@@ -146,12 +144,14 @@ class Writing:
         ValueNotStorable, before anything is written.
         """
         batch = Columns.of(readings)
-        known = await self._known(batch)
+        difference = clock_segments.change(self._current, segments)
+        stretches = _around(batch.recorded_at)
+        known = await self._known(batch, stretches)
         sorted_out = sort_out(batch, known)
         new = batch.take(sorted_out.new, sorted_out.ordinal)
-        stored = await self._insert(new)
-        difference = clock_segments.change(self._current, segments)
-        in_force = _in_force(self._current, difference)
+        days = self._touched(new, difference)
+        from_memory = days.within(stretches)
+        stored, summaries = await self._insert(new, lambda: days.summaries(known, new) if from_memory else [])
         async with self._conn.pipeline():
             late = await contexts.store(self._conn, self._device, readings, batch, sorted_out)
             await self._move_cursor(batch, clock_error_seconds)
@@ -161,39 +161,50 @@ class Writing:
             await self._keep_refused(refused)
             await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
             await outbox.retimed(self._conn, self._device, difference)
+            if from_memory:
+                await days.write(self._conn, summaries)
+        if not from_memory:
+            await days.renew(self._conn)
         joined = await contexts.joined(self._conn, self._device, late)
-        await self._renew_days(new, difference, in_force)
         return Stored(stored, len(batch) - stored, int(np.count_nonzero(new.ordinal)), joined)
 
-    async def _known(self, batch: Columns) -> KnownRecords:
-        """What is stored where the batch's records are; makes the months that they need."""
-        day = MICROSECONDS_A_DAY
-        days = (np.unique(batch.recorded_at // day) * day).tolist()
-        ranges = merged(((begin, begin) for begin in days), DAYS_APART * day)
-        months = sorted({moment(begin).date().replace(day=1) for begin in days})
-        found = []
+    async def _known(self, batch: Columns, stretches: Sequence[Range]) -> KnownRecords:
+        """What is stored around the batch's records; makes the months that they need."""
+        if not len(batch):
+            return await known_records(self._conn, self._key, ())
+        days = np.unique(batch.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
+        months = sorted({moment(begin).date().replace(day=1) for begin in days.tolist()})
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
-            for first, last in ranges:
-                cursor = self._conn.cursor(binary=True)
-                bounds = {"first": moment(first), "last": moment(last + day - 1)}
-                await cursor.execute(_SQL["known"], {**self._key, **bounds})
-                found.append(cursor)
-            rows = [await cursor.fetchone() for cursor in found]
-        return KnownRecords.of([row for row in rows if row is not None and row[0] is not None])
+            return await known_records(self._conn, self._key, stretches)
 
-    async def _insert(self, new: Columns) -> int:
-        if len(new) >= COPY_FROM:
-            try:
-                async with self._conn.transaction(), self._conn.cursor().copy(_SQL["copy"]) as copy:
-                    await copy.write(new.copied(self._device.patient_id, self._device.device_id))
-                return len(new)
-            except DatabaseError as problem:
-                # Someone stored the same key without this lock: the statement below passes over it. (Citus
-                # says XX000 for what others call 23505.)
-                if problem.sqlstate not in {"23505", "XX000"}:
-                    raise
-        return await self._insert_one_by_one(new) if len(new) else 0
+    def _touched(self, new: Columns, difference: Change) -> TouchedDays:
+        """The days of new records, and of records that other segments place now."""
+        in_force = clock_segments.in_force(self._current, difference)
+        times = clock_segments.place(new.recorded_at, new.sequence, in_force).effective_time
+        moved = (*difference.superseded.values(), *difference.added)
+        spans = [found for segment in moved if (found := clock_segments.effective_range(segment))]
+        return TouchedDays.of(self._key, self._zone, in_force, times, spans)
+
+    async def _insert(
+        self, new: Columns, meanwhile: Callable[[], list[DaySummary]]
+    ) -> tuple[int, list[DaySummary]]:
+        """Writes the rows; `meanwhile` is called while the server is busy with them."""
+        if len(new) < COPY_FROM:
+            return await self._insert_one_by_one(new) if len(new) else 0, meanwhile()
+        summaries: list[DaySummary] = []
+        try:
+            async with self._conn.transaction(), self._conn.cursor().copy(_SQL["copy"]) as copy:
+                for part in new.copied(self._device.patient_id, self._device.device_id):
+                    await copy.write(part)
+                summaries = meanwhile()
+        except DatabaseError as problem:
+            # Someone stored the same key without this lock: the statement below passes over it. (Citus says
+            # XX000 for what others call 23505.)
+            if problem.sqlstate not in {"23505", "XX000"}:
+                raise
+            return await self._insert_one_by_one(new), summaries
+        return len(new), summaries
 
     async def _insert_one_by_one(self, new: Columns) -> int:
         values: dict[str, Any] = {
@@ -215,81 +226,9 @@ class Writing:
             values = {"characteristic": frame.characteristic, "raw": frame.raw, "reason": frame.reason}
             await self._conn.execute(_SQL["keep_refused"], {**self._key, **values, "digest": digest})
 
-    async def _renew_days(self, new: Columns, difference: Change, in_force: Sequence[ClockSegment]) -> None:
-        """Computes the touched days again, from all readings of the device that they have now."""
-        moved = (*difference.superseded.values(), *difference.added)
-        touched = [found for segment in moved if (found := clock_segments.effective_range(segment))]
-        times = clock_segments.place(new.recorded_at, new.sequence, in_force).effective_time
-        touched += [(int(t), int(t)) for t in np.unique(times[times != UNKNOWN_TIME])]
-        await renew_days(
-            self._conn, self._device.patient_id, self._device.device_id, self._zone, touched, in_force
-        )
 
-
-async def renew_days(
-    conn: Connection,
-    patient_id: int,
-    device_id: int,
-    zone: ZoneInfo,
-    touched: Iterable[Range],
-    in_force: Sequence[ClockSegment],
-) -> None:
-    """Computes again the local days that these effective times touch. The device's row must be locked."""
-    key = {"patient_id": patient_id, "device_id": device_id}
-    for first, last in _day_spans(touched, zone):
-        start, end = day_begins(first, zone), day_begins(last + 1, zone)
-        summaries = await _summaries(conn, key, zone, in_force, (start, end))
-        span: tuple[date, date] = day_date(first), day_date(last)
-        await daily_summary.replace_days(conn, patient_id, device_id, span, summaries)
-
-
-def _day_spans(touched: Iterable[Range], zone: ZoneInfo) -> list[Range]:
-    ends = np.array(list(touched), np.int64).reshape(-1)
-    days = local_days(ends, zone).reshape(-1, 2).tolist()
-    return merged(((first, last) for first, last in days), DAYS_APART)
-
-
-async def _summaries(
-    conn: Connection, key: dict[str, int], zone: ZoneInfo, in_force: Sequence[ClockSegment], bounds: Range
-) -> list[daily_summary.DaySummary]:
-    """The summaries of the device's readings between two effective times (end excluded)."""
-    parts: list[daily_summary.DayColumns] = []
-    for first, last in clock_segments.recorded_ranges(in_force, *bounds):
-        limits = {"first": moment(first), "last": moment(last)}
-        async with conn.pipeline():
-            cursor = conn.cursor(binary=True)
-            await cursor.execute(_SQL["of_days"], {**key, **limits})
-            left_out = await conn.execute(_SQL["left_out"], {**key, **limits})
-            row = await cursor.fetchone()
-            keys = await left_out.fetchall()
-        if row is not None and row[0] is not None:
-            parts.append(_placed_days(row, keys, in_force, bounds))
-    if not parts:
-        return []
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in daily_summary.DayColumns.__slots__
-    }
-    return daily_summary.summarise(daily_summary.DayColumns(**joined), zone, key["device_id"])
-
-
-def _placed_days(
-    row: tuple[Any, ...],
-    left_out: Sequence[tuple[datetime, int, int]],
-    in_force: Sequence[ClockSegment],
-    bounds: Range,
-) -> daily_summary.DayColumns:
-    recorded_at, sequence, ordinal, kind, mantissa, exponent, unit, absent = row
-    effective = clock_segments.place(recorded_at, sequence, in_force).effective_time
-    kept = (effective >= bounds[0]) & (effective < bounds[1])
-    for at, number, rank in left_out:
-        time = int(microseconds((at,))[0])
-        kept &= ~((recorded_at == time) & (sequence == number) & (ordinal == rank))
-    return daily_summary.DayColumns(
-        effective[kept], kind[kept], mantissa[kept], exponent[kept], unit[kept], absent[kept]
-    )
-
-
-def _in_force(current: dict[int, ClockSegment], difference: Change) -> tuple[ClockSegment, ...]:
-    kept = {**current, **difference.extended}
-    return (*(kept[number] for number in kept if number not in difference.superseded), *difference.added)
+def _around(recorded_at: npt.NDArray[np.int64]) -> list[Range]:
+    """Stretches around records that hold all of their local days, whatever the zone."""
+    day = MICROSECONDS_A_DAY
+    days = (np.unique(recorded_at // day) * day).tolist()
+    return merged(((begin - 2 * day, begin + 3 * day - 1) for begin in days), DAYS_APART * day)

@@ -22,7 +22,7 @@ BEGIN
             'passerelle.token, passerelle.job_claim TO %I', writer);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.daily_summary TO %I', writer);
         EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.ensure_months(text, date[]), '
-            'passerelle.append_access(int4, timestamptz, int2, int2, uuid, int8, uuid, text, text, text, text) TO %I',
+            'passerelle.append_access(int4, timestamptz, int2, int2, uuid, int8, uuid, text, text, text, text, int2) TO %I',
             writer);
     END IF;
     IF reader IS NOT NULL AND reader IS DISTINCT FROM writer THEN

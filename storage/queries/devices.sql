@@ -46,6 +46,12 @@ SELECT * FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id 
 UPDATE passerelle.device SET battery_percent = %(percent)s
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 
+-- name: heard
+-- Where and under which name a device was heard.
+UPDATE passerelle.device SET radio_address = %(address)s, radio_name = coalesce(%(name)s, radio_name)
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+RETURNING *
+
 -- name: forget
 -- A device leaves the list; its readings refer to it still.
 UPDATE passerelle.device SET forgotten_at = coalesce(forgotten_at, now())

@@ -13,14 +13,11 @@ SELECT array_agg(sequence), array_agg(recorded_at), array_agg(offset_minutes)
 FROM passerelle.reading WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 
 -- name: known
--- The records of a device in a stretch of time, as columns, in the order of the key.
-SELECT array_agg(recorded_at), array_agg(sequence), array_agg(ordinal), array_agg(raw)
-FROM (
-    SELECT recorded_at, sequence, ordinal, raw FROM passerelle.reading
-    WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
-      AND recorded_at BETWEEN %(first)s AND %(last)s
-    ORDER BY recorded_at, sequence, ordinal
-) AS known
+-- The records of a device in a stretch of time, as columns.
+SELECT array_agg(recorded_at), array_agg(sequence), array_agg(ordinal), array_agg(kind), array_agg(mantissa),
+    array_agg(exponent), array_agg(unit), array_agg(absent), array_agg(raw)
+FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
 
 -- name: copy
 -- A batch of readings, columns in the table's order.
@@ -58,17 +55,6 @@ ON CONFLICT (patient_id, device_id, digest) DO NOTHING
 -- The frames of a device that could not be read, the oldest first.
 SELECT characteristic, raw, reason FROM passerelle.refused_frame
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s ORDER BY received_at, digest
-
--- name: of_days
--- What the summaries of a device are made of, as columns, in the order of the key.
-SELECT array_agg(recorded_at), array_agg(sequence), array_agg(ordinal), array_agg(kind), array_agg(mantissa),
-    array_agg(exponent), array_agg(unit), array_agg(absent)
-FROM (
-    SELECT recorded_at, sequence, ordinal, kind, mantissa, exponent, unit, absent FROM passerelle.reading
-    WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
-      AND recorded_at BETWEEN %(first)s AND %(last)s
-    ORDER BY recorded_at, sequence, ordinal
-) AS rows
 
 -- name: left_out
 -- The readings that a person excluded, or said are another's.

@@ -30,6 +30,8 @@ CREATE TABLE passerelle.device (
     last_sequence       int4,           -- the cursor: the next sync asks for what follows
     clock_error_seconds int4,
     battery_percent     int2,
+    radio_address       text,           -- where and under which name it was last heard: never who it is
+    radio_name          text,
     added_at            timestamptz NOT NULL,
     last_synced_at      timestamptz,
     forgotten_at        timestamptz,

@@ -113,6 +113,7 @@ CREATE TABLE passerelle.access_log (
     organisation text,
     purpose      text,
     what         text,
+    files        int2,                  -- how many files a link's opening carried
     salt         bytea,
     digest       bytea NOT NULL,
     chain        bytea NOT NULL,
@@ -134,7 +135,7 @@ CREATE TABLE passerelle.job_claim (
 -- passed over (null).
 CREATE FUNCTION passerelle.append_access(
     patient int4, at timestamptz, way int2, outcome int2, share uuid, opening int8, grantid uuid,
-    who text, organisation text, purpose text, what text
+    who text, organisation text, purpose text, what text, files int2
 ) RETURNS int8
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -156,10 +157,10 @@ BEGIN
     digest := sha256(salt || convert_to(jsonb_build_array(entry, extract(epoch FROM append_access.at),
         append_access.way, append_access.outcome, append_access.share, append_access.opening,
         append_access.grantid, append_access.who, append_access.organisation, append_access.purpose,
-        append_access.what)::text, 'UTF8'));
+        append_access.what, append_access.files)::text, 'UTF8'));
     INSERT INTO passerelle.access_log VALUES (append_access.patient, entry, append_access.at,
         append_access.way, append_access.outcome, append_access.share, append_access.opening,
         append_access.grantid, append_access.who, append_access.organisation, append_access.purpose,
-        append_access.what, salt, digest, sha256(coalesce(before, ''::bytea) || digest));
+        append_access.what, append_access.files, salt, digest, sha256(coalesce(before, ''::bytea) || digest));
     RETURN entry;
 END $$;

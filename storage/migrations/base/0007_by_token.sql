@@ -220,5 +220,5 @@ BEGIN
     SELECT g.grantee, g.organisation, g.purpose INTO given FROM passerelle.grant_ g
         WHERE g.patient_id = who.patient_id AND g.grant_id = who.grant_id;
     RETURN passerelle.append_access(who.patient_id, now(), 2::int2, record_access_by_token.outcome, NULL, NULL,
-        who.grant_id, given.grantee, given.organisation, given.purpose, record_access_by_token.what);
+        who.grant_id, given.grantee, given.organisation, given.purpose, record_access_by_token.what, NULL);
 END $$;

@@ -1,0 +1,86 @@
+"""Grants and tokens: who may read which kinds of which period, until when. Only hashes of tokens are stored.
+
+What a token opens is decided in the database, by the functions that the role serving HTTP may call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from device_profiles.reading import Kind
+from storage.connection import Connection
+from storage.errors import UnknownGrant
+from storage.statements import statements
+
+_SQL = statements("grants")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a patient gave: `kinds` None for all; the period is of effective time, half-open."""
+
+    patient_id: int
+    grant_id: UUID
+    grantee: str
+    organisation: str | None
+    purpose: str
+    kinds: tuple[Kind, ...] | None
+    period_start: datetime | None
+    period_end: datetime | None
+    ends_at: datetime
+    made_at: datetime
+    revoked_at: datetime | None = None
+
+
+async def create(conn: Connection, grant: Grant) -> Grant:
+    """Keeps a new grant."""
+    values: dict[str, Any] = {name: getattr(grant, name) for name in Grant.__slots__}
+    values["kinds"] = None if grant.kinds is None else [int(kind) for kind in grant.kinds]
+    await conn.execute(_SQL["create"], values)
+    return grant
+
+
+async def of_patient(conn: Connection, patient_id: int) -> tuple[Grant, ...]:
+    """A patient's grants, the newest first, ended ones too."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["of_patient"], {"patient_id": patient_id})
+        rows = await cursor.fetchall()
+    for row in rows:
+        row["kinds"] = None if row["kinds"] is None else tuple(Kind(kind) for kind in row["kinds"])
+    return tuple(Grant(**row) for row in rows)
+
+
+async def revoke(conn: Connection, patient_id: int, grant_id: UUID, now: datetime) -> None:
+    """Ends a grant, and with it every token of it. Idempotent. Raises UnknownGrant."""
+    values = {"patient_id": patient_id, "grant_id": grant_id, "now": now}
+    if await (await conn.execute(_SQL["revoke"], values)).fetchone() is None:
+        raise UnknownGrant
+
+
+async def add_token(
+    conn: Connection,
+    token_hash: bytes,
+    patient_id: int,
+    now: datetime,
+    ends_at: datetime,
+    grant_id: UUID | None = None,
+) -> None:
+    """Lets a token in: a session of the person, or, with `grant_id`, what the grant was handed out as."""
+    values = {
+        "token_hash": token_hash,
+        "patient_id": patient_id,
+        "grant_id": grant_id,
+        "now": now,
+        "ends_at": ends_at,
+    }
+    await conn.execute(_SQL["add_token"], values)
+
+
+async def revoke_token(conn: Connection, token_hash: bytes, now: datetime) -> None:
+    """A token opens nothing from now on. Idempotent."""
+    await conn.execute(_SQL["revoke_token"], {"token_hash": token_hash, "now": now})

@@ -1,0 +1,27 @@
+-- name: create
+-- A new grant.
+INSERT INTO passerelle.grant_ (patient_id, grant_id, grantee, organisation, purpose, kinds, period_start,
+    period_end, ends_at, made_at, revoked_at)
+VALUES (%(patient_id)s, %(grant_id)s, %(grantee)s, %(organisation)s, %(purpose)s, %(kinds)s, %(period_start)s,
+    %(period_end)s, %(ends_at)s, %(made_at)s, %(revoked_at)s)
+
+-- name: of_patient
+-- A patient's grants, the newest first.
+SELECT patient_id, grant_id, grantee, organisation, purpose, kinds, period_start, period_end, ends_at, made_at,
+    revoked_at
+FROM passerelle.grant_ WHERE patient_id = %(patient_id)s ORDER BY made_at DESC, grant_id
+
+-- name: revoke
+-- A grant ends.
+UPDATE passerelle.grant_ SET revoked_at = coalesce(revoked_at, %(now)s)
+WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s
+RETURNING grant_id
+
+-- name: add_token
+-- A token, by its hash.
+INSERT INTO passerelle.token (token_hash, patient_id, grant_id, made_at, ends_at)
+VALUES (%(token_hash)s, %(patient_id)s, %(grant_id)s, %(now)s, %(ends_at)s)
+
+-- name: revoke_token
+-- A token ends.
+UPDATE passerelle.token SET revoked_at = coalesce(revoked_at, %(now)s) WHERE token_hash = %(token_hash)s

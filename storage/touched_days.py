@@ -1,0 +1,98 @@
+"""The days that a change touches, computed again from all readings that they have now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from device_profiles.reading import UNKNOWN_TIME, ClockSegment
+from storage import clock_segments, daily_summary
+from storage.clock_segments import Range, merged
+from storage.columns import Columns
+from storage.connection import Connection
+from storage.daily_summary import DayColumns, DaySummary
+from storage.days import day_begins, day_date, local_days
+from storage.known import KnownRecords, known_records
+
+DAYS_APART = 31
+"""Days without a reading between two stretches that are looked at apart."""
+
+_COLUMNS = ("recorded_at", "sequence", "ordinal", "kind", "mantissa", "exponent", "unit", "absent")
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedDays:
+    """Stretches of local days of one device, from the first to the last (days since 1970)."""
+
+    patient_id: int
+    device_id: int
+    zone: ZoneInfo
+    in_force: Sequence[ClockSegment]
+    stretches: Sequence[Range]
+
+    @classmethod
+    def of(
+        cls,
+        key: dict[str, int],
+        zone: ZoneInfo,
+        in_force: Sequence[ClockSegment],
+        times: npt.NDArray[np.int64],
+        spans: Sequence[Range] = (),
+    ) -> TouchedDays:
+        """The days of these effective times and spans of it, by the segments in force.
+
+        UNKNOWN_TIME is on no day.
+        """
+        days = np.unique(local_days(times[times != UNKNOWN_TIME], zone)).tolist()
+        ends = local_days(np.array(spans, np.int64).reshape(-1), zone).reshape(-1, 2).tolist()
+        every = (*((day, day) for day in days), *((first, last) for first, last in ends))
+        return cls(**key, zone=zone, in_force=in_force, stretches=merged(every, DAYS_APART))
+
+    @property
+    def recorded(self) -> list[Range]:
+        """Where in `recorded_at` the readings of these days are."""
+        ranges = []
+        for first, last in self.stretches:
+            bounds = (day_begins(first, self.zone), day_begins(last + 1, self.zone))
+            ranges += clock_segments.recorded_ranges(self.in_force, *bounds)
+        return merged(ranges, 0)
+
+    def within(self, stretches: Sequence[Range]) -> bool:
+        """Whether whoever knows these stretches of `recorded_at` knows all readings of the days."""
+        return all(
+            any(low <= first and last <= high for low, high in stretches) for first, last in self.recorded
+        )
+
+    def summaries(self, known: KnownRecords, new: Columns | None = None) -> list[DaySummary]:
+        """The summaries of the days from what was stored before and what is new."""
+        kept = np.flatnonzero(~known.left_out)
+        columns: dict[str, Any] = {name: getattr(known, name)[kept] for name in _COLUMNS}
+        if new is not None:
+            columns = {name: np.concatenate((columns[name], getattr(new, name))) for name in _COLUMNS}
+        # Always in the order of the key: a sum of floats depends on it in its last digit.
+        keys = (columns["ordinal"], columns["sequence"], columns["recorded_at"])
+        order = np.lexsort(keys)
+        placed = clock_segments.place(columns["recorded_at"], columns["sequence"], self.in_force)
+        effective = placed.effective_time[order]
+        order, effective = order[effective != UNKNOWN_TIME], effective[effective != UNKNOWN_TIME]
+        of_days = {name: columns[name][order] for name in _COLUMNS[3:]}
+        return daily_summary.summarise(DayColumns(effective, **of_days), self.zone, self.device_id)
+
+    async def write(self, conn: Connection, summaries: Sequence[DaySummary]) -> None:
+        """Puts these in the place of what the days had. The device's row must be locked."""
+        for first, last in self.stretches:
+            span = (day_date(first), day_date(last))
+            await daily_summary.replace_days(conn, self.patient_id, self.device_id, span, summaries)
+
+    async def renew(self, conn: Connection) -> None:
+        """Computes the days again from what is stored. The device's row must be locked."""
+        if self.stretches:
+            key = {"patient_id": self.patient_id, "device_id": self.device_id}
+            known = await known_records(conn, key, self.recorded)
+            async with conn.pipeline():
+                await self.write(conn, self.summaries(known))
