@@ -22,7 +22,6 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 _YEAR: Final = 365 * 24 * 3600
@@ -51,7 +50,9 @@ class Guard:
         self._open_to_all = open_to_all
         self._headers = dict(_HEADERS)
         if https:
+            # Browsers heed these on secure pages only, and complain of them on others.
             self._headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
+            self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens inside."""

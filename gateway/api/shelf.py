@@ -6,6 +6,7 @@ ended, or was closed by wrong passcodes answers alike.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Callable
@@ -65,6 +66,8 @@ class ManifestRequest(BaseModel):
 
 def create_shelf_app(database: Database, settings: ShelfSettings) -> FastAPI:
     """The shelf as an application: manifests, files, the uploaders' API, the viewer, `/health`."""
+    # Its lines hold the whole path, and a path opens a link: whoever runs this, it stays silent.
+    logging.getLogger("uvicorn.access").disabled = True
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.database = database
     app.state.settings = settings

@@ -12,12 +12,23 @@ const THRESHOLDS = [54, 70, 180, 250];
 const FLOOR = 40;
 const HOUR = 3_600_000;
 
+// The drawing on an A4 page, in CSS pixels: browsers tell nobody the width they print at.
+const PAPER = { width: 700, height: 190 };
+
 let charts = 0;
+const views = new WeakMap();
+
+function redrawAll(size) {
+  for (const figure of document.querySelectorAll(".chart")) redraw(views.get(figure), size);
+}
+
+addEventListener("beforeprint", () => redrawAll(() => PAPER));
+addEventListener("afterprint", () => redrawAll(onScreen));
 
 /** A chart of readings of one kind within a period. Redraws itself when its width changes. */
 export function chart(readings, { kind, period, unit, title }) {
   const id = `chart-${(charts += 1)}`;
-  const drawing = svg("svg", { "aria-hidden": "true", focusable: "false" });
+  const drawing = svg("svg", { "aria-hidden": "true" });
   const readout = el("div", { class: "readout", hidden: true });
   const figure = el(
     "div",
@@ -35,16 +46,21 @@ export function chart(readings, { kind, period, unit, title }) {
     readout,
   );
   const view = { id, readings, kind, period, unit, figure, drawing, readout, chosen: null, plane: null };
-  new ResizeObserver(() => redraw(view)).observe(figure);
+  views.set(figure, view);
+  new ResizeObserver(() => redraw(view, onScreen)).observe(figure);
   listen(view);
   return figure;
 }
 
-function redraw(view) {
-  const width = Math.round(view.figure.clientWidth);
+function onScreen(figure) {
+  const width = Math.round(figure.clientWidth);
+  return { width, height: width < 560 ? 280 : 340 };
+}
+
+function redraw(view, size) {
+  const { width, height } = size(view.figure);
   if (!width || view.plane?.width === width) return;
-  view.plane = planeOf(view, width);
-  const { height } = view.plane;
+  view.plane = planeOf(view, width, height);
   view.drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
   view.cursor = svg("g", { class: "cursor", visibility: "hidden" });
   view.drawing.replaceChildren(
@@ -58,8 +74,7 @@ function redraw(view) {
 }
 
 /** Where times and values lie on the drawing. */
-function planeOf({ readings, period }, width) {
-  const height = width < 560 ? 280 : 340;
+function planeOf({ readings, period }, width, height) {
   const start = midnight(period.first, readings[0].offset);
   const end = midnight(period.last + 1, readings.at(-1).offset);
   const highest = readings.reduce((most, reading) => Math.max(most, milligrams(reading) ?? 0), 0);
@@ -101,7 +116,9 @@ function thresholds({ plane, unit }) {
   const lines = THRESHOLDS.map((value) =>
     svg("line", { class: `threshold at-${value}`, x1: MARGIN.left, x2: right, y1: y(value), y2: y(value) }),
   );
-  const labels = [...THRESHOLDS, ceiling > 290 ? ceiling : null].filter(Boolean).map((value) =>
+  const apart = (value, other) => Math.abs(y(value) - y(other)) >= 13;
+  const labelled = [...THRESHOLDS, ceiling].filter((value) => apart(value, 70) || value === 70);
+  const labels = labelled.filter((value) => value !== ceiling || apart(value, 250)).map((value) =>
     svg(
       "text",
       { class: `amount at-${value}`, x: MARGIN.left - 8, y: y(value), "text-anchor": "end", dy: "0.35em" },
@@ -228,7 +245,9 @@ function listen(view) {
   };
   figure.addEventListener("pointermove", point);
   figure.addEventListener("pointerdown", point);
-  figure.addEventListener("pointerleave", () => document.activeElement !== figure && hide(view));
+  figure.addEventListener("pointerleave", ({ pointerType }) => {
+    if (pointerType === "mouse" && document.activeElement !== figure) hide(view);
+  });
   figure.addEventListener("focus", () => view.chosen === null && show(view, view.readings.length - 1));
   figure.addEventListener("blur", () => hide(view));
   figure.addEventListener("keydown", (event) => {

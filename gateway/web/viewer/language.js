@@ -56,12 +56,23 @@ export function number(value, decimals = 0) {
 
 /** A date or a time whose UTC fields are the person's own; `style` as for Intl.DateTimeFormat. */
 export function date(when, style) {
-  const key = language + JSON.stringify(style);
-  formats[key] ??= new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, { ...style, timeZone: "UTC" });
-  return formats[key].format(when);
+  return dateFormat(style).format(when);
+}
+
+/** Two dates as one span: "5–14 June 2017". */
+export function dates(from, to, style) {
+  return dateFormat(style).formatRange(from, to);
 }
 
 const formats = {};
+
+function dateFormat(style) {
+  const key = language + JSON.stringify(style);
+  // Of the ways to write a date in English, the one that no reader takes for another day.
+  const locale = language === "en" ? "en-GB" : language;
+  formats[key] ??= new Intl.DateTimeFormat(locale, { ...style, timeZone: "UTC" });
+  return formats[key];
+}
 
 /** What this browser keeps of a choice; null where it keeps nothing. */
 export function remembered(name) {

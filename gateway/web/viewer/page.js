@@ -2,11 +2,11 @@
 
 import { chart, moment } from "./chart.js";
 import { el } from "./dom.js";
-import { date, number, t, tn } from "./language.js";
+import { date, dates, number, t, tn } from "./language.js";
 import { LENGTHS, dateOf, extent, latest, lengthOf, opening, shifted, within } from "./period.js";
 import { RANGES, counted, hoursOfData, percentages, summary } from "./statistics.js";
 import { table } from "./table.js";
-import { SYMBOLS, amount, bounds, rangeName } from "./units.js";
+import { SYMBOLS, amount, bounds, deviceName, rangeName } from "./units.js";
 import { local } from "./welcome.js";
 
 /** Below this number, shares of finger-stick measurements say more than is known. */
@@ -75,7 +75,7 @@ function periodOf(all, kind, period, unit, show) {
   const readings = within(all, period);
   const name = kind === "sensor" ? t("Glucose sensor") : t("Finger-stick meter");
   const span = spanOf(period);
-  const devices = [...new Set(readings.map((reading) => reading.device).filter(Boolean))].join(", ");
+  const devices = [...new Set(readings.map(deviceName).filter(Boolean))].join(", ");
   const days = tn("{n} day", "{n} days", lengthOf(period));
   return [
     el(
@@ -110,7 +110,7 @@ function filled(readings, kind, period, unit, title) {
 }
 
 function tiles(numbers, kind, unit, short) {
-  const value = (text) => [el("span", { class: "number" }, text), el("span", { class: "unit" }, unit)];
+  const value = (text, of = unit) => [el("span", { class: "number" }, text), " ", el("span", { class: "unit" }, of)];
   const percent = kind === "sensor" && !short && numbers.cv !== null;
   return [
     short ? null : tile(t("Mean"), numbers.mean === null ? ["–"] : value(amount(numbers.mean, unit))),
@@ -124,10 +124,7 @@ function tiles(numbers, kind, unit, short) {
       outOfRange(numbers),
     ),
     percent
-      ? tile(t("Variation (CV)"), [
-          el("span", { class: "number" }, number(numbers.cv, 0)),
-          el("span", { class: "unit" }, "%"),
-        ])
+      ? tile(t("Variation (CV)"), value(number(numbers.cv), "%"))
       : null,
   ];
 }
@@ -202,12 +199,9 @@ function zones(readings) {
 }
 
 function spanOf({ first, last }) {
-  const [from, to] = [dateOf(first), dateOf(last)];
   const whole = { day: "numeric", month: "long", year: "numeric" };
-  if (first === last) return date(from, { weekday: "long", ...whole });
-  const sameYear = from.getUTCFullYear() === to.getUTCFullYear();
-  const start = date(from, sameYear ? { day: "numeric", month: "long" } : whole);
-  return t("{start} – {end}", { start, end: date(to, whole) });
+  if (first === last) return date(dateOf(first), { weekday: "long", ...whole });
+  return dates(dateOf(first), dateOf(last), whole);
 }
 
 function periodChoice(all, period, show) {
@@ -246,14 +240,19 @@ function around(period, days, whole) {
 
 function footing({ readings, others }) {
   const excluded = readings.filter((reading) => reading.excluded).length;
+  const controls = readings.filter((reading) => reading.kind === "control").length;
+  const beside = others + readings.filter((reading) => reading.kind === "ketone").length;
   return el(
     "footer",
     { class: "footing" },
     excluded
       ? el("p", {}, tn("{n} reading that the person set aside is not counted.", "{n} readings that the person set aside are not counted.", excluded))
       : null,
-    others
-      ? el("p", {}, tn("{n} other observation is in the file and not shown here.", "{n} other observations are in the file and not shown here.", others))
+    controls
+      ? el("p", {}, tn("{n} test with a control solution is not counted.", "{n} tests with a control solution are not counted.", controls))
+      : null,
+    beside
+      ? el("p", {}, tn("{n} other observation is in the file and not shown here.", "{n} other observations are in the file and not shown here.", beside))
       : null,
     el("p", {}, t("These are the values of the person’s own devices. This page is no alarm and gives no medical advice.")),
   );

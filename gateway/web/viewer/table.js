@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { date, number, t } from "./language.js";
 import { rangeOf } from "./statistics.js";
-import { SYMBOLS, mealName, standing, written } from "./units.js";
+import { SYMBOLS, deviceName, mealName, standing, written } from "./units.js";
 
 const ROWS = 100;
 
@@ -58,6 +58,6 @@ function row(reading, unit) {
     el("td", {}, date(when, { hour: "2-digit", minute: "2-digit", second: "2-digit" })),
     el("td", { class: "value" }, written(reading, unit)),
     el("td", {}, el("span", { class: `symbol ${range}` }, SYMBOLS[range]), ` ${standing(reading)}`),
-    el("td", {}, [mealName(reading.meal), reading.note, reading.device].filter(Boolean).join(" · ")),
+    el("td", {}, [mealName(reading.meal), reading.note, deviceName(reading)].filter(Boolean).join(" · ")),
   );
 }

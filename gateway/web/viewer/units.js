@@ -64,6 +64,15 @@ export function mealName(meal) {
   return names[meal] ?? null;
 }
 
+/** What a device is called; the names that Passerelle gives where a device has none are translated. */
+export function deviceName({ device }) {
+  const given = {
+    "Imported file": t("Imported file"),
+    "Personal health device": t("Personal health device"),
+  };
+  return given[device] ?? device;
+}
+
 /** The name of a range. */
 export function rangeName(range) {
   const names = {
