@@ -12,10 +12,11 @@ from device_profiles.errors import DeviceError
 from device_profiles.procedures.record_access import all_records, from_sequence
 from device_profiles.reading import Device, Reading
 from gateway import clock
+from gateway.ble.arrivals import Arrivals
 from gateway.ble.connection import Connection
 from gateway.ble.pairing import PasskeySource
 from gateway.ble.radio import Found, Radio
-from gateway.ble.records import Progress, RecordReader, RefusedFrame, read_frames
+from gateway.ble.records import Progress, RecordReader
 from storage import devices, readings
 from storage.database import Database
 from storage.devices import StoredDevice
@@ -73,21 +74,22 @@ async def sync_connected(
         await fetch_new(reader, connection, None if full else device.last_sequence)
     except DeviceError as error:
         went_wrong = error
-    arrived, refused = read_frames(connection.profile, reader.frames)
-    clock_error = error_of_what_is_shown(clock_error, arrived)
+    arrived = reader.arrived
+    arrived.end()
+    clock_error = error_of_what_is_shown(clock_error, arrived.readings)
     laps.end("read")
-    stored = await storing.store(device, arrived, refused, clock_error, battery)
+    stored = await storing.store(device, arrived, clock_error, battery)
     laps.end("store")
     if went_wrong is not None:
         went_wrong.details |= {"stored": stored.stored, "known": stored.known}
         raise went_wrong
     return SyncOutcome(
         device=replace(device, clock_error_seconds=clock_error, battery_percent=battery),
-        records_read=len(arrived),
+        records_read=len(arrived.readings),
         stored=stored.stored,
         known=stored.known,
-        refused=tuple(Refused(each.position, each.reason) for each in refused),
-        notifications=len(reader.frames),
+        refused=tuple(Refused(each.position, each.reason) for each in arrived.refused),
+        notifications=arrived.count,
         clock_error_seconds=clock_error,
         seconds=laps.seconds,
     )
@@ -143,27 +145,22 @@ class Storing:
             return await devices.register(conn, self.patient.patient_id, device)
 
     async def store(
-        self,
-        device: StoredDevice,
-        arrived: Sequence[Reading],
-        refused: Sequence[RefusedFrame],
-        clock_error: int | None,
-        battery: int | None,
+        self, device: StoredDevice, arrived: Arrivals, clock_error: int | None, battery: int | None
     ) -> Stored:
         """Everything that was learned, or nothing."""
-        kept = [
-            readings.RefusedFrame(f"{each.frame.characteristic:04X}", each.frame.raw, each.reason)
-            for each in refused
+        refused = [
+            readings.RefusedFrame(f"{each.characteristic:04X}", each.raw, each.reason)
+            for each in arrived.refused
         ]
         async with self.database.writer() as conn, readings.writing(conn, device) as writing:
             placed = clock.place(
                 await writing.records(),
-                arrived,
+                arrived.readings,
                 self.clock_zone,
                 clock_error_seconds=clock_error,
                 history=writing.history,
             )
-            stored = await writing.store(arrived, placed, kept, clock_error)
+            stored = await writing.store(arrived.readings, placed, refused, clock_error)
             if battery is not None:
                 await devices.battery(conn, device, battery)
         return stored

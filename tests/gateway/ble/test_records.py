@@ -11,21 +11,18 @@ from device_profiles.procedures.record_access import (
     last_record,
     within_sequences,
 )
-from device_profiles.services.glucose import MEASUREMENT, MEASUREMENT_CONTEXT
+from device_profiles.services.glucose import MEASUREMENT
+from device_profiles.virtual_device import generated_records
 from gateway.ble.errors import ConnectionLost, ControlPointSilent
 from gateway.ble.records import RecordReader
-from tests.gateway.ble.bench import bench, meter
+from tests.gateway.ble.bench import START, bench, meter
 
 SMALL = 4
 
 
 def measurements(reader: RecordReader) -> list[int]:
     """The sequence numbers that arrived."""
-    return [
-        int.from_bytes(frame.raw[1:3], "little")
-        for frame in reader.frames
-        if frame.characteristic == MEASUREMENT
-    ]
+    return [reading.identity.sequence for reading in reader.arrived.readings]
 
 
 async def test_only_what_is_new_is_fetched(tmp_path):
@@ -78,16 +75,11 @@ async def test_contexts_that_come_late_are_waited_for(tmp_path):
         reader = RecordReader(connection)
         await reader.subscribe()
         await reader.fetch(all_records())
-        announced = sum(
-            frame.raw[0] >> 4 & 1 for frame in reader.frames if frame.characteristic == MEASUREMENT
-        )
-        assert announced
-
-        def contexts() -> int:
-            return sum(frame.characteristic == MEASUREMENT_CONTEXT for frame in reader.frames)
-
+        assert reader.arrived.expected_contexts
         await reader.wait_for_contexts()
-        assert contexts() == announced
+        assert not reader.arrived.expected_contexts
+    contexts = [reading for reading in reader.arrived.readings if reading.context is not None]
+    assert len(contexts) == sum(record.context is not None for record in generated_records(12, start=START))
 
 
 async def test_contexts_that_never_come_stop_nothing(tmp_path):
@@ -105,7 +97,8 @@ async def test_a_frame_longer_than_any_measurement_arrives_whole(tmp_path):
         await reader.subscribe()
         await at.peripheral.notify(MEASUREMENT, bytes(300))
         await reader.fetch(all_records())
-    assert len(reader.frames[0].raw) == 300
+    (refused,) = reader.arrived.refused
+    assert (len(refused.raw), refused.position, refused.reason) == (300, 1, "trailing_bytes")
 
 
 async def test_an_error_of_the_control_point_is_told(tmp_path):

@@ -1,0 +1,90 @@
+"""What arrives while records are read: readings made as notifications come, contexts joined to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device_profiles.errors import MalformedMeasurement
+from device_profiles.profile import DeviceProfile
+from device_profiles.reading import Context, Reading
+
+CONTEXT_FOLLOWS = 1 << 4
+"""The flag of a measurement whose context comes too (GLS §3.1.1.1)."""
+
+WITHOUT_MEASUREMENT = "without_measurement"
+"""Why a context is refused whose measurement did not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFrame:
+    """A notification that cannot be read, kept as it came. `position` counts from 1 in order of arrival."""
+
+    position: int
+    characteristic: int
+    raw: bytes
+    reason: str
+
+
+class Arrivals:
+    """The notifications of one read. Nothing that arrives is lost: it is a reading, a context, or refused."""
+
+    def __init__(self, profile: DeviceProfile) -> None:
+        self.readings: list[Reading] = []
+        self.refused: list[RefusedFrame] = []
+        self.count = 0
+        """Notifications, whatever was in them."""
+        self.expected_contexts: set[int] = set()
+        """Sequence numbers of the contexts that were announced and have not come."""
+        self._profile = profile
+        self._row: dict[int, int] = {}
+        """By sequence number: the measurement that came last."""
+        self._early: dict[int, tuple[int, Context]] = {}
+
+    def measurement(self, raw: bytes) -> None:
+        """Take a measurement."""
+        self.count += 1
+        if raw and raw[0] & CONTEXT_FOLLOWS:
+            self.expected_contexts.add(int.from_bytes(raw[1:3], "little"))
+        try:
+            reading = self._profile.reading(raw)
+        except MalformedMeasurement as error:
+            self._refuse(self._profile.records.measurement, raw, error.reason)
+            return
+        sequence = reading.identity.sequence
+        if sequence in self._early:
+            reading = self._profile.joined(reading, self._early.pop(sequence)[1])
+        row = self._row.get(sequence)
+        if row is None or self.readings[row].raw != raw:  # else the device said it twice
+            self._row[sequence] = len(self.readings)
+        self.readings.append(reading)
+
+    def context(self, raw: bytes) -> None:
+        """Take a context, before or after its measurement."""
+        self.count += 1
+        try:
+            sequence, context = self._profile.context(raw)
+        except MalformedMeasurement as error:
+            self._refuse(self._profile.records.context, raw, error.reason)
+            return
+        self.expected_contexts.discard(sequence)
+        row = self._row.get(sequence)
+        if row is None:
+            self._early[sequence] = self.count, context
+        else:
+            self.readings[row] = self._profile.joined(self.readings[row], context)
+
+    def refuse(self, characteristic: int, raw: bytes, reason: str) -> None:
+        """Take a notification of another characteristic that cannot be read."""
+        self.count += 1
+        self._refuse(characteristic, raw, reason)
+
+    def end(self) -> None:
+        """Nothing more comes: contexts that wait for their measurement are kept aside."""
+        context = self._profile.records.context
+        for position, early in self._early.values():
+            self.refused.append(RefusedFrame(position, context, early.raw, WITHOUT_MEASUREMENT))
+        self._early.clear()
+        self.refused.sort(key=lambda each: each.position)
+
+    def _refuse(self, characteristic: int, raw: bytes, reason: str) -> None:
+        self.refused.append(RefusedFrame(self.count, characteristic, raw, reason))
