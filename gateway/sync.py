@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -64,9 +65,11 @@ async def sync_connected(
     Raises PairingNeeded, ServiceMissing, AttributeRefused, StorageError.
     """
     laps = laps or Laps()
-    device = await storing.register(connection)
-    clock_error = await connection.clock_error(storing.clock_zone)
-    battery = await connection.battery_percent()
+    device, clock_error, battery = await asyncio.gather(
+        storing.register(storing.device or await connection.identify()),
+        connection.clock_error(storing.clock_zone),
+        connection.battery_percent(),
+    )
     reader = RecordReader(connection, progress)
     await reader.subscribe()
     went_wrong = None
@@ -138,9 +141,8 @@ class Storing:
         """The zone whose time the device shows when its clock is right."""
         return self.zone or self.patient.zone
 
-    async def register(self, connection: Connection) -> StoredDevice:
-        """The device that is connected, as this patient's."""
-        device = self.device or await connection.identify()
+    async def register(self, device: Device) -> StoredDevice:
+        """The device as this patient's, with the number of its last record that is stored."""
         async with self.database.writer() as conn:
             return await devices.register(conn, self.patient.patient_id, device)
 

@@ -173,6 +173,8 @@ def ours(error: BleakError | TimeoutError | OSError) -> DeviceError:  # noqa: C9
             return BondLost()
         case BleakGATTProtocolError() if error.code in NEEDS_PAIRING:
             return PairingNeeded()
+        case BleakGATTProtocolError() if error.code is BleakGATTProtocolErrorCode.UNLIKELY_ERROR:
+            return ConnectionLost()  # what BlueZ makes of a link that ends while something is asked
         case BleakGATTProtocolError():
             return AttributeRefused(int(error.code))
         case BleakCharacteristicNotFoundError():

@@ -50,10 +50,12 @@ logger = logging.getLogger(__name__)
 class _Display(PairingDelegate):
     """The device's side of pairing: it shows six digits and has no keys."""
 
-    def __init__(self, peripheral: Peripheral) -> None:
+    def __init__(self, peripheral: Peripheral, tells_identity: bool) -> None:
+        told = PairingDelegate.KeyDistribution.DISTRIBUTE_ENCRYPTION_KEY
+        if tells_identity:
+            told |= PairingDelegate.KeyDistribution.DISTRIBUTE_IDENTITY_KEY
         super().__init__(
-            io_capability=PairingDelegate.DISPLAY_OUTPUT_ONLY,
-            local_responder_key_distribution=PairingDelegate.KeyDistribution.DISTRIBUTE_ENCRYPTION_KEY,
+            io_capability=PairingDelegate.DISPLAY_OUTPUT_ONLY, local_responder_key_distribution=told
         )
         self._peripheral = peripheral
 
@@ -82,6 +84,7 @@ class Peripheral:
         self.controller = controller
         self.address = f"C0:FF:EE:00:00:{number:02X}"
         self._on_passkey = on_passkey
+        self._tells_identity = False
         self._characteristics: dict[int, Characteristic[bytes]] = {}
         self._running: set[asyncio.Task[None]] = set()
         transport = Transport(controller, controller)
@@ -126,6 +129,19 @@ class Peripheral:
         """Notify whoever subscribed, of one's own accord."""
         await self._device.notify_subscribers(self._characteristics[uuid], value)
 
+    async def use_changing_addresses(self) -> None:
+        """Advertise with addresses that only bonded partners can resolve (Core Vol 6 Part B §1.3.2.2)."""
+        self._device.irk = secrets.token_bytes(16)
+        self._device.le_privacy_enabled = True
+        self._tells_identity = True
+        await self.change_address()
+
+    async def change_address(self) -> None:
+        """Take another of them."""
+        await self._device.stop_advertising()
+        await self._device.update_rpa()
+        await self._device.start_advertising(auto_restart=True)
+
     async def forget(self) -> None:
         """Lose all bonds, as after a change of battery."""
         await self.bonds.delete_all()
@@ -138,7 +154,13 @@ class Peripheral:
 
     def _pairing(self, connection: Connection) -> PairingConfig:
         del connection
-        return PairingConfig(sc=True, mitm=True, bonding=True, delegate=_Display(self))
+        return PairingConfig(
+            sc=True,
+            mitm=True,
+            bonding=True,
+            delegate=_Display(self, self._tells_identity),
+            identity_address_type=PairingConfig.AddressType.RANDOM,
+        )
 
     def _on_connection(self, connection: Connection) -> None:
         connection.on(Connection.EVENT_DISCONNECTION, lambda _: self.virtual.disconnected())

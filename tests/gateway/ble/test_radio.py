@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import sys
+from dataclasses import replace
 
 import pytest
 from bleak import BleakClient, BleakScanner
@@ -16,6 +18,7 @@ from gateway.ble.bumble_host import bumble_host
 from gateway.ble.errors import (
     BondLost,
     ConnectionLost,
+    DeviceSilent,
     NotInRange,
     PairingNeeded,
     PasskeyMalformed,
@@ -217,6 +220,17 @@ async def test_a_read_in_flight_ends_with_the_link(tmp_path):
             await reading
 
 
+async def test_a_call_that_never_returns_ends_at_its_limit(tmp_path):
+    async with (
+        bench(tmp_path, meter()) as at,
+        at.connected(limits=replace(HASTY, operation=0.2)) as connection,
+    ):
+        at.air.air.away.add(at.peripheral.controller)  # it says nothing, and the link stays
+        with pytest.raises(DeviceSilent):
+            await connection.read(SERIAL)
+        assert not connection.lost.done()
+
+
 async def test_the_link_is_ended_whatever_happens_in_the_block(tmp_path):
     async with bench(tmp_path, meter()) as at:
         with pytest.raises(ZeroDivisionError):
@@ -243,6 +257,43 @@ async def test_what_a_device_does_not_have_is_none_and_its_error_is_known(tmp_pa
 async def test_the_clock_is_compared_with_the_zone(tmp_path):
     async with bench(tmp_path, meter(clock_error_seconds=600)) as at, at.connected() as connection:
         assert abs(await connection.clock_error(ZONE) - 600) <= 1
+
+
+async def test_a_process_that_was_killed_holds_no_radio(tmp_path):
+    program = (
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from gateway.ble.radio import open_radio\n"
+        "async def main():\n"
+        "    async with open_radio(None, Path(sys.argv[1])):\n"
+        "        print('held', flush=True)\n"
+        "        await asyncio.get_running_loop().create_future()\n"
+        "asyncio.run(main())\n"
+    )
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert await holder.stdout.readline() == b"held\n"
+    async with bench(tmp_path, meter()) as at:
+        with pytest.raises(RadioBusy):
+            async with at.radio():
+                pass
+        holder.kill()
+        await holder.wait()
+        async with at.radio() as radio:
+            assert await radio.find(at.is_first)
+
+
+async def test_a_meter_that_changes_its_address_is_known_by_its_identity(tmp_path):
+    async with bench(tmp_path, meter()) as at, at.radio() as radio:
+        await at.peripheral.use_changing_addresses()
+        found = await radio.find(lambda found: found.profile is not None)
+        async with radio.connect(found, at.read_display) as connection:
+            await connection.battery_percent()
+        await at.peripheral.change_address()
+        assert await radio.find(at.is_first)
+        async with radio.connect(await radio.find(at.is_first)) as connection:
+            await RecordReader(connection).subscribe()
 
 
 async def test_a_second_radio_of_the_same_home_is_busy(tmp_path):
