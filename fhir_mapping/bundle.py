@@ -5,7 +5,7 @@ Everything is assembled from bytes: an entry that was rendered once is never par
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -36,33 +36,18 @@ def entry(resource: bytes, full_url: str, request: Mapping[str, str] | None = No
 
 def bundle(
     of_type: BundleType,
-    entries: Iterable[bytes],
+    entries: Sequence[bytes],
+    observations: list[bytes] | None = None,
     *,
     timestamp: datetime | None = None,
     total: int | None = None,
     links: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A Bundle of rendered entries. `timestamp`: aware.
+    """A Bundle of rendered entries, and of the pieces of Observations (`observation.pieces`; consumed).
 
-    `total`: how many matched the search, where it was counted; `links`: by relation (self, next, previous).
+    `timestamp`: aware; `total`: how many matched the search, where it was counted; `links`: by relation
+    (self, next, previous).
     """
-    return _joined(of_type, _separated(entries), timestamp=timestamp, total=total, links=links)
-
-
-def _separated(entries: Iterable[bytes]) -> list[bytes]:
-    """Pieces for `_joined`: a comma before each entry."""
-    return [piece for one in entries for piece in (b",", one)]
-
-
-def _joined(
-    of_type: BundleType,
-    parts: list[bytes],
-    *,
-    timestamp: datetime | None = None,
-    total: int | None = None,
-    links: Mapping[str, str] | None = None,
-) -> bytes:
-    """A Bundle from the pieces of its entries, each entry begun by a comma: one join, one copy."""
     head: dict[str, object] = {"resourceType": "Bundle", "type": of_type}
     if timestamp is not None:
         head["timestamp"] = instant(timestamp)
@@ -71,10 +56,13 @@ def _joined(
     if links:
         relations = [name for name in _RELATIONS if name in links]
         head["link"] = [{"relation": name, "url": links[name]} for name in relations]
-    if not parts:  # FHIR knows no empty array
+    if not entries and not observations:  # FHIR knows no empty array
         return dumps(head)
-    parts[0] = parts[0][1:]
-    return b"".join((dumps(head)[:-1], b',"entry":[', *parts, b"]}"))
+    start = dumps(head)[:-1] + b',"entry":[' + b",".join(entries)
+    parts = observations or [b""]
+    parts[0] = start + (b"," if entries and observations else b"") + parts[0]
+    parts[-1] += b"]}"
+    return b"".join(parts)
 
 
 def collection(
@@ -90,9 +78,9 @@ def collection(
     `patient_name`: what the person wants to be called where it is opened; None says nothing. Raises as
     `observation.render`.
     """
-    around = _separated(_around(series, ids, patient_name=patient_name))
+    around = _around(series, ids, patient_name=patient_name)
     observations = pieces(series, ids, dialect=dialect, form=Form.COLLECTION)
-    return _joined("collection", around + observations, timestamp=timestamp)
+    return bundle("collection", around, observations, timestamp=timestamp)
 
 
 def searchset(
@@ -109,7 +97,7 @@ def searchset(
     Raises as `observation.render`.
     """
     found = pieces(series, ids, dialect=dialect, form=Form.SEARCHSET, address=Address(base))
-    return _joined("searchset", found, total=total, links=links)
+    return bundle("searchset", [], found, total=total, links=links)
 
 
 def transaction(
@@ -125,9 +113,9 @@ def transaction(
     Mon espace santé send a series of one reading at a time: it takes exactly one Observation. Raises as
     `observation.render`.
     """
-    around = _separated(_around(series, ids, create=True, subject=subject))
+    around = _around(series, ids, create=True, subject=subject)
     observations = pieces(series, ids, dialect=dialect, form=Form.TRANSACTION, subject=subject)
-    return _joined("transaction", around + observations)
+    return bundle("transaction", around, observations)
 
 
 def operation_outcome(issues: Sequence[tuple[Severity, str, str]]) -> bytes:

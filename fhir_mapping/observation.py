@@ -3,7 +3,7 @@
 A fortnight of sensor readings is 4,032 Observations of some 700 bytes, nearly all of it the same text. So the
 text is spelled once for each combination of kind, sample, unit, device and way of knowing the time that
 occurs in the series (a `Template`), the few things that differ from row to row are columns (ids, times,
-values), and rows are the two interleaved in a single join. No object stands for an Observation, or for a row.
+values), and a row is the join of the two by turns. No object stands for an Observation.
 
 What an Observation says:
 - `identifier`: ours and HL7 PHD's (`fhir_mapping.identifiers`);
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import UNKNOWN_TIME, Flag, ReadingSeries
-from fhir_mapping import columns, components
+from fhir_mapping import columns, components, times
 from fhir_mapping.codes import EXCLUDED
 from fhir_mapping.dialects import Dialect
 from fhir_mapping.dialects.international import INTERNATIONAL
@@ -51,8 +51,7 @@ def render(
     `subject`: the Reference to the person, where the receiver knows them by another name than this home's id.
     Raises NotInDialect, TimeNeeded, IdOutOfRange; KeyError where the series does not hold a row's device.
     """
-    flat = pieces(series, ids, dialect=dialect, form=form, address=address, subject=subject)
-    return b"".join(flat)[1:]
+    return b"".join(pieces(series, ids, dialect=dialect, form=form, address=address, subject=subject))
 
 
 def pieces(
@@ -64,14 +63,15 @@ def pieces(
     address: Address = ALONE,
     subject: Mapping[str, object] | None = None,
 ) -> list[bytes]:
-    """As `render`, before the join: for who joins more around it, and would not copy megabytes twice.
-
-    The first piece of each row begins with a comma.
-    """
+    """As `render`, before the join: for a Bundle, which joins once: each copy of megabytes costs."""
     strips = _strips(series, ids, dialect, form, address, subject)
-    flat: list[bytes] = [b""] * (len(strips) * len(series))
+    if not strips:
+        return []
+    width = len(strips) + 1
+    flat = [b","] * (width * len(series))
     for place, strip in enumerate(strips):
-        flat[place :: len(strips)] = strip
+        flat[place::width] = strip
+    flat[-1] = b""
     return flat
 
 
@@ -84,9 +84,8 @@ def render_each(
     address: Address = ALONE,
     subject: Mapping[str, object] | None = None,
 ) -> list[bytes]:
-    """As `render`, but one by one: for a Bundle that must hold exactly one."""
-    strips = _strips(series, ids, dialect, form, address, subject)
-    return [b"".join(row)[1:] for row in zip(*strips, strict=True)]
+    """As `render`, one by one: for Bundles that hold exactly one."""
+    return list(map(b"".join, zip(*_strips(series, ids, dialect, form, address, subject), strict=True)))
 
 
 def _strips(
@@ -104,19 +103,21 @@ def _strips(
     if not dialect.takes_unknown_time and not timed.all():
         raise TimeNeeded(dialect=dialect.name)
     who = subject or {"reference": address.reference("Patient", ids.patient(series.patient_id))}
-    templates, which = templates_of(series, ids, dialect, form, address, who)
     names = ids.columns(series)
-    keys = columns.keys(series)
+    templates, which = templates_of(series, ids, dialect, form, address, who)
+    recorded = times.wall_clock(series.recorded_at)
+    sequences = columns.spelled(series.sequence)
     filled: dict[Slot, Sequence[bytes]] = {
         Slot.URL: address.last_parts(names),
         Slot.ID: names.tolist(),
-        Slot.KEY: keys,
+        Slot.RECORDED: recorded,
+        Slot.SEQUENCE: sequences,
         Slot.PHD: columns.phd_seconds(series, which, templates),
         Slot.TIME: columns.wall_clocks(series, timed),
-        Slot.OFFSET: columns.offsets(series, timed),
         Slot.VALUE: columns.values(series, which, templates),
         Slot.EXTRA: _extras(series, which, templates, dialect),
-        Slot.KEY_AGAIN: keys,
+        Slot.RECORDED_AGAIN: recorded,
+        Slot.SEQUENCE_AGAIN: sequences,
     }
     statics = [columns.taken(table, which) for table in zip(*(one.pieces for one in templates), strict=True)]
     strips: list[Sequence[bytes]] = [statics[0]]

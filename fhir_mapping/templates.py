@@ -25,7 +25,7 @@ from fhir_mapping.codes import (
 )
 from fhir_mapping.dialects import Dialect
 from fhir_mapping.identifiers import device_digest, phd_prefix
-from fhir_mapping.opaque import ReadingIds
+from fhir_mapping.opaque import ORDINAL_BITS, ReadingIds
 from fhir_mapping.references import Address
 from fhir_mapping.text import clean, dumps, members
 
@@ -50,13 +50,14 @@ class Slot(Enum):
 
     URL = "url"
     ID = "id"
-    KEY = "key"
+    RECORDED = "recorded"
+    SEQUENCE = "sequence"
     PHD = "phd"
     TIME = "time"
-    OFFSET = "offset"
     VALUE = "value"
     EXTRA = "extra"
-    KEY_AGAIN = "key_again"
+    RECORDED_AGAIN = "recorded again"
+    SEQUENCE_AGAIN = "sequence again"
 
 
 class Case(NamedTuple):
@@ -66,9 +67,12 @@ class Case(NamedTuple):
     sample: int
     unit: str
     device_id: int
+    ordinal: int
     source: TimeSource
     timed: bool
     dated: bool
+    offset: int
+    """Minutes from UTC, of the person's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,14 @@ class Template:
 def slots_of(form: Form) -> tuple[Slot, ...]:
     """The columns of a row, in order."""
     entry = () if form is Form.RESOURCE else (Slot.URL,)
-    again = (Slot.KEY_AGAIN,) if form is Form.TRANSACTION else ()
+    again = (Slot.RECORDED_AGAIN, Slot.SEQUENCE_AGAIN) if form is Form.TRANSACTION else ()
     return (
         *entry,
         Slot.ID,
-        Slot.KEY,
+        Slot.RECORDED,
+        Slot.SEQUENCE,
         Slot.PHD,
         Slot.TIME,
-        Slot.OFFSET,
         Slot.VALUE,
         Slot.EXTRA,
         *again,
@@ -106,7 +110,10 @@ def templates_of(
     address: Address,
     who: Mapping[str, object],
 ) -> tuple[list[Template], npt.NDArray[np.intp]]:
-    """A template for each case that occurs in a series, and which one each row has."""
+    """A template for each case that occurs in a series, and which one each row has.
+
+    The numbers of the series have been checked against the bits of an id: so a case fits into 64 bits.
+    """
     cases, which = _cases(series)
     templates = []
     for case in cases:
@@ -118,7 +125,7 @@ def templates_of(
             phd_prefix(series.patient_uuid, device.identity, row.mdc.code) if row.mdc and case.dated else None
         )
         pieces = _resource(case, row, key, phd, _middle(case, row, device, who), _end(case, device, where))
-        pieces = _entry(form, pieces, address.prefix("Observation"), key, _slug(case))
+        pieces = _entry(form, pieces, address.prefix("Observation"), key, _key_end(case))
         templates.append(Template(row, tuple(pieces), _sample_extensions(case), phd is not None))
     return templates, which
 
@@ -127,13 +134,16 @@ def _cases(series: ReadingSeries) -> tuple[list[Case], npt.NDArray[np.intp]]:
     """The distinct cases of a series, and which one each row is."""
     timed = series.effective_time != UNKNOWN_TIME
     dated = series.recorded_at != _UNKNOWN_DATE_MICROS
+    offsets = times.own_offsets(series)
     fields = (
+        (series.ordinal, ORDINAL_BITS),
         (series.kind, 8),
         (series.sample + 1, 9),
         (series.unit, 6),
         (series.time_source, 3),
         (timed, 1),
         (dated, 1),
+        (offsets + times.MAX_OFFSET_MINUTES, 11),
     )
     packed = series.device_id.astype(np.int64)
     for column, bits in fields:
@@ -145,17 +155,20 @@ def _cases(series: ReadingSeries) -> tuple[list[Case], npt.NDArray[np.intp]]:
             int(series.sample[row]),
             UNITS[int(series.unit[row])],
             int(series.device_id[row]),
+            int(series.ordinal[row]),
             TimeSource(int(series.time_source[row])),
             bool(timed[row]),
             bool(dated[row]),
+            int(offsets[row]),
         )
         for row in first.tolist()
     ]
     return cases, which
 
 
-def _slug(case: Case) -> bytes:
-    return b"/%s" % case.kind.slug.encode()
+def _key_end(case: Case) -> bytes:
+    """What closes our identifier's value, after the sequence."""
+    return b"/%d/%s" % (case.ordinal, case.kind.slug.encode())
 
 
 def _resource(case: Case, row: Row, key: bytes, phd: str | None, middle: bytes, end: bytes) -> list[bytes]:
@@ -164,29 +177,29 @@ def _resource(case: Case, row: Row, key: bytes, phd: str | None, middle: bytes, 
     system, digest = key.split(b"|")
     before_phd = b"" if phd is None else b"," + dumps({"system": PHD_IDENTIFIER, "value": phd})[:-2]
     return [
-        b',{"resourceType":"Observation","id":"',
+        b'{"resourceType":"Observation","id":"',
         b'"%s,"identifier":[{"system":"%s","value":"%s' % (members(profile), system, digest),
-        b'%s"}%s' % (_slug(case), before_phd),
+        b"/",
+        b'%s"}%s' % (_key_end(case), before_phd),
         b"%s],%s" % (b'"}' if before_phd else b"", middle),
-        b"",
-        b'"' if case.timed else b"",
+        b'%s"' % times.offset(case.offset) if case.timed else b"",
         end,
         b"}",
     ]
 
 
-def _entry(form: Form, pieces: list[bytes], url: str, key: bytes, slug: bytes) -> list[bytes]:
+def _entry(form: Form, pieces: list[bytes], url: str, key: bytes, key_end: bytes) -> list[bytes]:
     """The pieces with what a Bundle wants around each resource."""
     if form is Form.RESOURCE:
         return pieces
     first, *middle, last = pieces
-    start = [b',{"fullUrl":"%s' % url.encode(), b'","resource":%s' % first[1:], *middle]
+    start = [b'{"fullUrl":"%s' % url.encode(), b'","resource":%s' % first, *middle]
     if form is Form.COLLECTION:
         return [*start, last + b"}"]
     if form is Form.SEARCHSET:
         return [*start, last + b',"search":{"mode":"match"}}']
     request = b',"request":{"method":"POST","url":"Observation","ifNoneExist":"identifier=%s' % key
-    return [*start, last + request, b'%s"}}' % slug]
+    return [*start, last + request, b"/", b'%s"}}' % key_end]
 
 
 def _middle(case: Case, row: Row, device: Device, who: Mapping[str, object]) -> bytes:

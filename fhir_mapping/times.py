@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from device_profiles.reading import ReadingSeries
+
 MICROSECONDS: Final = 1_000_000
 _DAY: Final = 86_400
 MAX_OFFSET_MINUTES: Final = 14 * 60
@@ -38,6 +40,12 @@ def wall_clock(micros: npt.NDArray[np.int64]) -> list[bytes]:
     for row in np.flatnonzero(fraction).tolist():
         whole[row] += b".%06d" % fraction[row]
     return whole
+
+
+def own_offsets(series: ReadingSeries) -> npt.NDArray[np.int64]:
+    """Each row's offset of the person's clock from UTC, in minutes; 0 where no clock can have it."""
+    minutes = series.utc_offset_minutes.astype(np.int64)
+    return np.where(np.abs(minutes) > MAX_OFFSET_MINUTES, 0, minutes)
 
 
 def offset(minutes: int) -> bytes:
