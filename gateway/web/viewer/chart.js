@@ -133,11 +133,12 @@ function timeAxis(view) {
   const days = lengthOf(period);
   if (days === 1) return hours(view);
   const ticks = days > 62 ? months(view) : daysOf(view);
-  return ticks.flatMap(({ at, label, middle, line }) => [
-    line && svg("line", { class: "day", x1: round(at), x2: round(at), y1: MARGIN.top, y2: plane.bottom }),
-    label &&
-      svg("text", { class: "date", x: round(middle), y: plane.bottom + 21, "text-anchor": "middle" }, label),
-  ]).filter(Boolean);
+  return ticks
+    .flatMap(({ at, label, x, anchor = "middle", line }) => [
+      line && svg("line", { class: "day", x1: round(at), x2: round(at), y1: MARGIN.top, y2: plane.bottom }),
+      label && svg("text", { class: "date", x: round(x), y: plane.bottom + 21, "text-anchor": anchor }, label),
+    ])
+    .filter(Boolean);
 }
 
 function hours({ plane, readings, period }) {
@@ -149,13 +150,13 @@ function hours({ plane, readings, period }) {
     const label = date(new Date(hour * HOUR), { hour: "2-digit", minute: "2-digit" });
     ticks.push(
       svg("line", { class: "day", x1: at, x2: at, y1: MARGIN.top, y2: plane.bottom }),
-      svg("text", { class: "date", x: at, y: plane.bottom + 21, "text-anchor": anchor(hour, 24) }, label),
+      svg("text", { class: "date", x: at, y: plane.bottom + 21, "text-anchor": anchorOf(hour, 24) }, label),
     );
   }
   return ticks;
 }
 
-const anchor = (position, end) => (position === 0 ? "start" : position === end ? "end" : "middle");
+const anchorOf = (position, end) => (position === 0 ? "start" : position === end ? "end" : "middle");
 
 /** Days, named in their middle; where they are narrow, every second, every week… */
 function daysOf({ plane, readings, period }) {
@@ -168,8 +169,9 @@ function daysOf({ plane, readings, period }) {
     while (index < readings.length - 1 && dayOf(readings[index]) < day) index += 1;
     const at = plane.x(midnight(day, readings[index].offset));
     const named = (day - period.first) % every === 0;
-    const middle = every === 1 ? at + perDay / 2 : Math.max(at, MARGIN.left + 22);
-    ticks.push({ at, middle, line: every < 7 || named, label: named ? date(dateOf(day), style) : null });
+    const place = every === 1 ? { x: at + perDay / 2 } : { x: at + 2, anchor: "start" };
+    const fits = every === 1 || at + 48 < plane.right;
+    ticks.push({ at, ...place, line: every < 7 || named, label: named && fits ? date(dateOf(day), style) : null });
   }
   return ticks;
 }
@@ -185,7 +187,7 @@ function months({ plane, readings, period }) {
     const named = when.getUTCMonth() % every === 0 && at > MARGIN.left + 24 && at < plane.right - 24;
     ticks.push({
       at,
-      middle: at,
+      x: at,
       line: named,
       label: named ? date(when, { month: "short", year: "numeric" }) : null,
     });

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.node,
     pytest.mark.skipif(
         shutil.which("node") is None or not (NODE / "node_modules" / "kill-the-clipboard").is_dir(),
-        reason="Node.js is missing (Debian: apt install nodejs npm), or `make test` did not install tests/node",
+        reason="Node.js is missing (Debian: apt install nodejs npm), or make test did not install its parts",
     ),
 ]
 
