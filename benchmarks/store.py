@@ -19,6 +19,8 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+
 from benchmarks.table import Row, print_table
 from device_profiles.reading import (
     ClockSegment,
@@ -32,7 +34,7 @@ from device_profiles.reading import (
     TimeSource,
 )
 from storage import devices, patients, readings
-from storage.columns import Columns, moment
+from storage.columns import COPY_HEADER, COPY_TRAILER, Columns, RecordKeys, moment
 from storage.database import Database
 from storage.devices import StoredDevice
 from storage.embedded import erase
@@ -65,7 +67,7 @@ def segment(all_readings: Sequence[Reading]) -> ClockSegment:
 
 def table_rows(all_readings: Sequence[Reading], device: StoredDevice) -> list[tuple[Any, ...]]:
     """The rows of the table, ready to be copied."""
-    columns = Columns.of(all_readings)
+    columns = columns_of(all_readings)
     middle = (columns.ordinal, columns.kind, columns.exponent, columns.unit, columns.absent, columns.sample)
     numbers = zip(
         map(moment, columns.recorded_at.tolist()),
@@ -83,7 +85,12 @@ def table_rows(all_readings: Sequence[Reading], device: StoredDevice) -> list[tu
 
 
 def copied_bytes(all_readings: Sequence[Reading], device: StoredDevice) -> bytes:
-    return b"".join(Columns.of(all_readings).copied(device.patient_id, device.device_id))
+    rows = columns_of(all_readings).copied(device.patient_id, device.device_id)
+    return b"".join((COPY_HEADER, *rows, COPY_TRAILER))
+
+
+def columns_of(all_readings: Sequence[Reading]) -> Columns:
+    return Columns.of(all_readings, RecordKeys.of(all_readings), np.zeros(len(all_readings), np.int16))
 
 
 async def fresh_device(database: Database) -> StoredDevice:

@@ -183,9 +183,11 @@ def in_force(current: Mapping[int, ClockSegment], difference: Change) -> tuple[C
     return (*(kept[number] for number in kept if number not in difference.superseded), *difference.added)
 
 
-async def apply(conn: Connection, patient_id: int, device_id: int, next_id: int, difference: Change) -> None:
-    """Writes a change. The device's row must be locked; `next_id` is the first free segment_id."""
-    key = {"patient_id": patient_id, "device_id": device_id}
+async def apply(conn: Connection, key: Mapping[str, int], next_id: int, difference: Change) -> None:
+    """Writes a change to a device (`key`: patient_id and device_id), whose row must be locked.
+
+    `next_id` is the first free segment_id.
+    """
     for number, segment in difference.extended.items():
         await conn.execute(_SQL["extend"], {**key, "segment_id": number, **_bounds(segment)})
     if difference.superseded:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,9 @@ _UNIT = {code: index for index, code in enumerate(UNITS)}
 _INT4 = np.iinfo(np.int32)
 _INT2 = np.iinfo(np.int16)
 
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TRAILER = b"\xff\xff"
-_COPY_COLUMNS = (
+COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TRAILER = b"\xff\xff"
+COPY_COLUMNS = (
     ("recorded_at", ">i8"),
     ("patient_id", ">i4"),
     ("sequence", ">i4"),
@@ -40,8 +41,35 @@ _COPY_COLUMNS = (
     ("sample", ">i2"),
     ("offset_minutes", ">i2"),
 )
-_COPY_BLOCK = 1024
-"""Rows that are sent at a time: the server works on one block while the next is made."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordKeys:
+    """What tells a device's records apart, a row each. Times in microseconds since 1970 in UTC."""
+
+    recorded_at: npt.NDArray[np.int64]
+    sequence: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> RecordKeys:
+        """Some of the keys, in this order."""
+        return RecordKeys(self.recorded_at[rows], self.sequence[rows])
+
+    def strictly_ordered(self) -> bool:
+        """Whether each key is above the one before it: no two are one, told without looking at each."""
+        step = np.diff(self.recorded_at)
+        return bool(np.all((step > 0) | ((step == 0) & (np.diff(self.sequence) > 0))))
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading]) -> RecordKeys:
+        """The keys of readings. Raises ValueNotStorable."""
+        try:
+            sequence = np.array([reading.identity.sequence for reading in readings], np.int32)
+        except OverflowError:
+            raise ValueNotStorable from None
+        return cls(microseconds([reading.identity.recorded_at for reading in readings]), sequence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,67 +93,80 @@ class Columns:
         return len(self.raw)
 
     @classmethod
-    def of(cls, readings: Sequence[Reading]) -> Columns:
-        """The columns of readings, every `ordinal` 0. Raises ValueNotStorable."""
-        numbers = [stored_number(reading.quantities[0]) for reading in readings]
-        mantissa, exponent, unit, absent = zip(*numbers, strict=True) if numbers else ((), (), (), ())
+    def of(cls, readings: Sequence[Reading], keys: RecordKeys, ordinal: npt.NDArray[np.int16]) -> Columns:
+        """The columns of readings that have these keys, under these ordinals. Raises ValueNotStorable."""
         count = len(readings)
+        numbers = [stored_number(reading.quantities[0]) for reading in readings]
+        table = np.fromiter(chain.from_iterable(numbers), np.int32, 4 * count).reshape(count, 4)
+        mantissa, exponent, unit, absent = table.T
+        samples = [reading.sample for reading in readings]
+        times = [reading.device_time for reading in readings]
         try:
             return cls(
-                recorded_at=microseconds([reading.identity.recorded_at for reading in readings]),
-                sequence=np.array([reading.identity.sequence for reading in readings], np.int32),
-                mantissa=np.array(mantissa, np.int32),
+                recorded_at=keys.recorded_at,
+                sequence=keys.sequence,
+                mantissa=mantissa,
                 flags=np.fromiter([reading.flags for reading in readings], np.int32, count),
-                ordinal=np.zeros(count, np.int16),
+                ordinal=ordinal,
                 kind=np.fromiter([reading.kind for reading in readings], np.int16, count),
-                exponent=np.array(exponent, np.int16),
-                unit=np.array(unit, np.int16),
-                absent=np.array(absent, np.int16),
-                sample=np.array([_sample(reading.sample) for reading in readings], np.int16),
-                offset_minutes=np.array([_offset(reading.device_time) for reading in readings], np.int16),
+                exponent=exponent.astype(np.int16),
+                unit=unit.astype(np.int16),
+                absent=absent.astype(np.int16),
+                sample=np.array([_sample(sample) for sample in samples], np.int16)
+                if any(samples)
+                else np.full(count, NO_SAMPLE, np.int16),
+                offset_minutes=np.array([_offset(time) for time in times], np.int16)
+                if any(times)
+                else np.full(count, NO_OFFSET, np.int16),
                 raw=[reading.raw for reading in readings],
             )
         except OverflowError:
             raise ValueNotStorable from None
 
-    def take(self, rows: npt.NDArray[np.intp], ordinal: npt.NDArray[np.int16]) -> Columns:
-        """Some of the rows in this order, under these ordinals."""
-        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "raw"}
-        arrays["ordinal"] = ordinal
-        return Columns(**arrays, raw=[self.raw[row] for row in rows.tolist()])
+    @classmethod
+    def joined(cls, blocks: Sequence[Columns]) -> Columns:
+        """Blocks one after the other; at least one."""
+        if len(blocks) == 1:
+            return blocks[0]
+        names = [field.name for field in fields(cls) if field.name != "raw"]
+        arrays = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in names}
+        return cls(**arrays, raw=[raw for block in blocks for raw in block.raw])
 
     def copied(self, patient_id: int, device_id: int) -> Iterator[bytes]:
-        """The input of `COPY reading FROM STDIN (FORMAT binary)` in parts, columns in the table's order."""
-        yield _COPY_HEADER
+        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER, in parts.
+
+        Columns in the order of COPY_COLUMNS, `raw` last.
+        """
         lengths = np.fromiter(map(len, self.raw), np.int32, len(self))
-        for begin in range(0, len(self), _COPY_BLOCK):
-            block = np.arange(begin, min(begin + _COPY_BLOCK, len(self)))
-            for length in np.unique(lengths[block]).tolist():
-                yield self._copied(block[lengths[block] == length], length, patient_id, device_id)
-        yield _COPY_TRAILER
+        for length in np.unique(lengths).tolist():
+            yield self._copied(np.flatnonzero(lengths == length), length, patient_id, device_id)
 
     def _copied(self, chosen: npt.NDArray[np.intp], length: int, patient_id: int, device_id: int) -> bytes:
         """Rows whose last column has one length, so that they are an array too."""
-        rows = np.zeros(len(chosen), _copy_row(length))
-        rows["count"] = len(_COPY_COLUMNS) + 1
-        for name, kind in _COPY_COLUMNS:
-            rows[f"{name}_length"] = np.dtype(kind).itemsize
+        row = _copy_row(length).copy()
+        row["patient_id"] = patient_id
+        row["device_id"] = device_id
+        rows = np.repeat(row, len(chosen))
+        for name, _ in COPY_COLUMNS:
             if name not in {"patient_id", "device_id", "recorded_at"}:
                 rows[name] = getattr(self, name)[chosen]
         rows["recorded_at"] = self.recorded_at[chosen] - EPOCH_MICROSECONDS
-        rows["patient_id"] = patient_id
-        rows["device_id"] = device_id
-        rows["raw_length"] = length
         if length:
             rows["raw"] = np.frombuffer(b"".join([self.raw[row] for row in chosen.tolist()]), f"V{length}")
         return rows.tobytes()
 
 
 @cache
-def _copy_row(length: int) -> np.dtype[np.void]:
+def _copy_row(length: int) -> npt.NDArray[np.void]:
     """One row of the binary COPY: how many columns, then each one's length and bytes in network order."""
-    columns = [part for name, kind in _COPY_COLUMNS for part in ((f"{name}_length", ">i4"), (name, kind))]
-    return np.dtype([("count", ">i2"), *columns, ("raw_length", ">i4"), ("raw", f"V{length}")])
+    columns = [part for name, kind in COPY_COLUMNS for part in ((f"{name}_length", ">i4"), (name, kind))]
+    layout = [("count", ">i2"), *columns, ("raw_length", ">i4"), ("raw", f"V{length}")]
+    row = np.zeros(1, layout)
+    row["count"] = len(COPY_COLUMNS) + 1
+    row["raw_length"] = length
+    for name, kind in COPY_COLUMNS:
+        row[f"{name}_length"] = np.dtype(kind).itemsize
+    return row
 
 
 def microseconds(times: Iterable[datetime]) -> npt.NDArray[np.int64]:
@@ -141,19 +182,18 @@ def moment(time: int) -> datetime:
 
 def stored_number(quantity: Quantity) -> tuple[int, int, int, int]:
     """(mantissa, exponent, index of the unit, absent or 0). Raises ValueNotStorable."""
-    unit = _UNIT.get(quantity.unit)
-    if unit is None:
-        raise ValueNotStorable
-    if quantity.value is None:
-        return 0, 0, unit, int(quantity.absent or 0)
-    # By its text, since 5.5 and 5.50 are equal and hash alike, but are written with other digits.
-    mantissa, exponent = _parts(str(quantity.value))
-    return mantissa, exponent, unit, 0
+    try:
+        if quantity.value is None:
+            return 0, 0, _UNIT[quantity.unit], int(quantity.absent or 0)
+        # By its text, since 5.5 and 5.50 are equal and hash alike, but are written with other digits.
+        return _parts(str(quantity.value), quantity.unit)
+    except KeyError:
+        raise ValueNotStorable from None
 
 
 @lru_cache(maxsize=8192)
-def _parts(number: str) -> tuple[int, int]:
-    """A decimal number as mantissa and exponent that fit their columns."""
+def _parts(number: str, unit: str) -> tuple[int, int, int, int]:
+    """A decimal number as mantissa and exponent that fit their columns, with its unit."""
     value = Decimal(number)
     for candidate in (value, value.normalize()):
         sign, digits, exponent = candidate.as_tuple()
@@ -161,7 +201,7 @@ def _parts(number: str) -> tuple[int, int]:
             break
         mantissa = int("".join(map(str, digits))) * (-1 if sign else 1)
         if abs(mantissa) <= _INT4.max and abs(exponent) <= _INT2.max:
-            return mantissa, exponent
+            return mantissa, exponent, _UNIT[unit], 0
     raise ValueNotStorable
 
 

@@ -13,7 +13,7 @@ from psycopg import AsyncCursor
 
 from device_profiles.reading import UNITS, Absent, Context, Measurand, Quantity, Reading
 from storage import outbox
-from storage.columns import Columns, microseconds, moment, stored_number
+from storage.columns import RecordKeys, microseconds, moment, stored_number
 from storage.connection import Connection
 from storage.devices import StoredDevice
 from storage.known import SortedOut
@@ -34,7 +34,11 @@ class Late:
 
 
 async def store(
-    conn: Connection, device: StoredDevice, readings: Sequence[Reading], batch: Columns, sorted_out: SortedOut
+    conn: Connection,
+    device: StoredDevice,
+    readings: Sequence[Reading],
+    keys: RecordKeys,
+    sorted_out: SortedOut,
 ) -> Late:
     """Stores the contexts of a batch, and the further quantities of its new records.
 
@@ -46,11 +50,11 @@ async def store(
     fresh = [row for row in with_context if row in new]
     known = [row for row in with_context if row not in new]
     if fresh:
-        await conn.execute(_SQL["insert"], _context_values(device, readings, batch, sorted_out, fresh))
-    await _store_quantities(conn, device, readings, batch, sorted_out)
+        await conn.execute(_SQL["insert"], _context_values(device, readings, keys, sorted_out, fresh))
+    await _store_quantities(conn, device, readings, keys, sorted_out)
     if not known:
         return Late(None)
-    values = _context_values(device, readings, batch, sorted_out, known)
+    values = _context_values(device, readings, keys, sorted_out, known)
     return Late(await conn.execute(_SQL["insert"], values))
 
 
@@ -85,11 +89,11 @@ def _time(at: datetime) -> int:
     return int(microseconds((at,))[0])
 
 
-def _keys(batch: Columns, sorted_out: SortedOut, rows: Sequence[int]) -> dict[str, Any]:
+def _keys(keys: RecordKeys, sorted_out: SortedOut, rows: Sequence[int]) -> dict[str, Any]:
     chosen = np.array(rows, np.intp)
     return {
-        "recorded_at": batch.recorded_at[chosen].tolist(),
-        "sequence": batch.sequence[chosen].tolist(),
+        "recorded_at": keys.recorded_at[chosen].tolist(),
+        "sequence": keys.sequence[chosen].tolist(),
         "ordinal": sorted_out.ordinals[chosen].tolist(),
     }
 
@@ -97,30 +101,34 @@ def _keys(batch: Columns, sorted_out: SortedOut, rows: Sequence[int]) -> dict[st
 def _context_values(
     device: StoredDevice,
     readings: Sequence[Reading],
-    batch: Columns,
+    keys: RecordKeys,
     sorted_out: SortedOut,
     rows: Sequence[int],
 ) -> dict[str, Any]:
     columns = {name: [getattr(readings[row].context, name) for row in rows] for name in _FIELDS}
     key = {"patient_id": device.patient_id, "device_id": device.device_id}
-    return {**key, **_keys(batch, sorted_out, rows), **columns}
+    return {**key, **_keys(keys, sorted_out, rows), **columns}
 
 
 async def _store_quantities(
-    conn: Connection, device: StoredDevice, readings: Sequence[Reading], batch: Columns, sorted_out: SortedOut
+    conn: Connection,
+    device: StoredDevice,
+    readings: Sequence[Reading],
+    keys: RecordKeys,
+    sorted_out: SortedOut,
 ) -> None:
+    several = [row for row in sorted_out.new.tolist() if len(readings[row].quantities) > 1]
     further = [
         (row, place, quantity)
-        for row in sorted_out.new.tolist()
-        if len(readings[row].quantities) > 1
+        for row in several
         for place, quantity in enumerate(readings[row].quantities[1:], 1)
     ]
     if not further:
         return
     rows, places, quantities = zip(*further, strict=True)
     mantissa, exponent, unit, absent = zip(*map(stored_number, quantities), strict=True)
-    keys = _keys(batch, sorted_out, rows)
-    months = sorted({moment(time).date().replace(day=1) for time in keys["recorded_at"]})
+    of_rows = _keys(keys, sorted_out, rows)
+    months = sorted({moment(time).date().replace(day=1) for time in of_rows["recorded_at"]})
     await conn.execute(_SQL["ensure_months"], {"parent": "reading_quantity", "months": months})
     values = {
         "patient_id": device.patient_id,
@@ -132,4 +140,4 @@ async def _store_quantities(
         "unit": list(unit),
         "absent": list(absent),
     }
-    await conn.execute(_SQL["insert_quantities"], {**keys, **values})
+    await conn.execute(_SQL["insert_quantities"], {**of_rows, **values})

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device_profiles.reading import Reading
 from storage.clock_segments import Range
-from storage.columns import Columns, microseconds, moment
+from storage.columns import RecordKeys, microseconds, moment
 from storage.connection import Connection
 from storage.statements import statements
 
@@ -87,29 +88,27 @@ class SortedOut:
     ordinals: npt.NDArray[np.int16]
 
 
-def sort_out(batch: Columns, known: KnownRecords) -> SortedOut:
+def sort_out(keys: RecordKeys, readings: Sequence[Reading], known: KnownRecords) -> SortedOut:
     """Same key and same measurement: known. Same key, another measurement: the next ordinal."""
-    ordinals = np.zeros(len(batch), np.int16)
-    if _apart(batch, known):
-        return SortedOut(np.arange(len(batch)), ordinals, ordinals)
+    ordinals = np.zeros(len(keys), np.int16)
+    if _apart(keys, known):
+        return SortedOut(np.arange(len(keys)), ordinals, ordinals)
     measured: defaultdict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
     stored = (known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw)
     for time, number, ordinal, raw in zip(*stored, strict=True):
         measured[time, number][raw] = ordinal
     new: list[int] = []
-    rows = zip(batch.recorded_at.tolist(), batch.sequence.tolist(), batch.raw, strict=True)
-    for row, (time, number, raw) in enumerate(rows):
+    rows = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), readings, strict=True)
+    for row, (time, number, reading) in enumerate(rows):
         of_key = measured[time, number]
-        if raw not in of_key:
-            of_key[raw] = max(of_key.values(), default=-1) + 1
+        if reading.raw not in of_key:
+            of_key[reading.raw] = max(of_key.values(), default=-1) + 1
             new.append(row)
-        ordinals[row] = of_key[raw]
+        ordinals[row] = of_key[reading.raw]
     chosen = np.array(new, np.intp)
     return SortedOut(chosen, ordinals[chosen], ordinals)
 
 
-def _apart(batch: Columns, known: KnownRecords) -> bool:
-    """Whether no two records can have one key, told without looking at each."""
-    step = np.diff(batch.recorded_at)
-    ordered = np.all((step > 0) | ((step == 0) & (np.diff(batch.sequence) > 0)))
-    return bool(ordered and not np.isin(batch.recorded_at, known.recorded_at).any())
+def _apart(keys: RecordKeys, known: KnownRecords) -> bool:
+    """Whether no two records can have one key, as where a device only goes on."""
+    return keys.strictly_ordered() and not np.isin(keys.recorded_at, known.recorded_at).any()

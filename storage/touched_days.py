@@ -13,7 +13,7 @@ import numpy.typing as npt
 from device_profiles.reading import UNKNOWN_TIME, ClockSegment
 from storage import clock_segments, daily_summary
 from storage.clock_segments import Range, merged
-from storage.columns import Columns
+from storage.columns import Columns, RecordKeys
 from storage.connection import Connection
 from storage.daily_summary import DayColumns, DaySummary
 from storage.days import day_begins, day_date, local_days
@@ -22,7 +22,7 @@ from storage.known import KnownRecords, known_records
 DAYS_APART = 31
 """Days without a reading between two stretches that are looked at apart."""
 
-_COLUMNS = ("recorded_at", "sequence", "ordinal", "kind", "mantissa", "exponent", "unit", "absent")
+_VALUES = ("kind", "mantissa", "exponent", "unit", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,18 @@ class TouchedDays:
     def summaries(self, known: KnownRecords, new: Columns | None = None) -> list[DaySummary]:
         """The summaries of the days from what was stored before and what is new."""
         kept = np.flatnonzero(~known.left_out)
-        columns: dict[str, Any] = {name: getattr(known, name)[kept] for name in _COLUMNS}
-        if new is not None:
-            columns = {name: np.concatenate((columns[name], getattr(new, name))) for name in _COLUMNS}
+        parts: list[Any] = [known] if new is None else [known, new]
+        recorded_at, sequence, ordinal, *values = (
+            np.concatenate([getattr(part, name)[kept if part is known else slice(None)] for part in parts])
+            for name in ("recorded_at", "sequence", "ordinal", *_VALUES)
+        )
+        effective = clock_segments.place(recorded_at, sequence, self.in_force).effective_time
         # Always in the order of the key: a sum of floats depends on it in its last digit.
-        keys = (columns["ordinal"], columns["sequence"], columns["recorded_at"])
-        order = np.lexsort(keys)
-        placed = clock_segments.place(columns["recorded_at"], columns["sequence"], self.in_force)
-        effective = placed.effective_time[order]
-        order, effective = order[effective != UNKNOWN_TIME], effective[effective != UNKNOWN_TIME]
-        of_days = {name: columns[name][order] for name in _COLUMNS[3:]}
-        return daily_summary.summarise(DayColumns(effective, **of_days), self.zone, self.device_id)
+        order = np.flatnonzero(effective != UNKNOWN_TIME)
+        if not RecordKeys(recorded_at, sequence).strictly_ordered():
+            order = order[np.lexsort((ordinal[order], sequence[order], recorded_at[order]))]
+        columns = DayColumns(effective[order], *(column[order] for column in values))
+        return daily_summary.summarise(columns, self.zone, self.device_id)
 
     async def write(self, conn: Connection, summaries: Sequence[DaySummary]) -> None:
         """Puts these in the place of what the days had. The device's row must be locked."""

@@ -8,10 +8,10 @@ leaves what was before; reading and storing again gives the same end state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,20 +21,25 @@ from psycopg import Error as DatabaseError
 from device_profiles.reading import ClockSegment, Reading
 from storage import clock_segments, contexts, outbox
 from storage.clock_segments import Change, Range, merged
-from storage.columns import NO_OFFSET, Columns, moment
+from storage.columns import COPY_HEADER, COPY_TRAILER, NO_OFFSET, Columns, RecordKeys, moment
 from storage.connection import Connection
 from storage.daily_summary import DaySummary
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.errors import UnknownDevice
-from storage.known import KnownRecords, known_records, sort_out
+from storage.known import KnownRecords, SortedOut, known_records, sort_out
 from storage.statements import statements
 from storage.touched_days import DAYS_APART, TouchedDays
 
 COPY_FROM = 100
 """Rows from which a COPY beats one INSERT; below, its extra round trips cost more than they save."""
 
+BLOCK = 2048
+"""Rows that are made and sent at a time."""
+
 _SQL = statements("writing")
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,36 +148,37 @@ class Writing:
         Segments that place records otherwise than before replace the old ones, which stay as a trace. Raises
         ValueNotStorable, before anything is written.
         """
-        batch = Columns.of(readings)
+        keys = RecordKeys.of(readings)
+        stretches = _around(keys.recorded_at)
+        known = await self._known(keys, stretches)
+        sorted_out = sort_out(keys, readings, known)
         difference = clock_segments.change(self._current, segments)
-        stretches = _around(batch.recorded_at)
-        known = await self._known(batch, stretches)
-        sorted_out = sort_out(batch, known)
-        new = batch.take(sorted_out.new, sorted_out.ordinal)
-        days = self._touched(new, difference)
-        from_memory = days.within(stretches)
-        stored, summaries = await self._insert(new, lambda: days.summaries(known, new) if from_memory else [])
+
+        def days_of(new: Columns) -> tuple[TouchedDays, list[DaySummary] | None]:
+            days = self._touched(new, difference)
+            return days, days.summaries(known, new) if days.within(stretches) else None
+
+        blocks, count = _blocks(readings, keys, sorted_out), len(sorted_out.new)
+        new, stored, (days, summaries) = await self._insert(blocks, count, days_of)
         async with self._conn.pipeline():
-            late = await contexts.store(self._conn, self._device, readings, batch, sorted_out)
-            await self._move_cursor(batch, clock_error_seconds)
-            await clock_segments.apply(
-                self._conn, **self._key, next_id=self._next_segment, difference=difference
-            )
+            late = await contexts.store(self._conn, self._device, readings, keys, sorted_out)
+            await self._move_cursor(keys, clock_error_seconds)
+            await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
             await self._keep_refused(refused)
             await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
             await outbox.retimed(self._conn, self._device, difference)
-            if from_memory:
+            if summaries is not None:
                 await days.write(self._conn, summaries)
-        if not from_memory:
+        if summaries is None:
             await days.renew(self._conn)
         joined = await contexts.joined(self._conn, self._device, late)
-        return Stored(stored, len(batch) - stored, int(np.count_nonzero(new.ordinal)), joined)
+        return Stored(stored, len(keys) - stored, int(np.count_nonzero(new.ordinal)), joined)
 
-    async def _known(self, batch: Columns, stretches: Sequence[Range]) -> KnownRecords:
+    async def _known(self, keys: RecordKeys, stretches: Sequence[Range]) -> KnownRecords:
         """What is stored around the batch's records; makes the months that they need."""
-        if not len(batch):
+        if not len(keys):
             return await known_records(self._conn, self._key, ())
-        days = np.unique(batch.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
+        days = np.unique(keys.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
         months = sorted({moment(begin).date().replace(day=1) for begin in days.tolist()})
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
@@ -187,35 +193,47 @@ class Writing:
         return TouchedDays.of(self._key, self._zone, in_force, times, spans)
 
     async def _insert(
-        self, new: Columns, meanwhile: Callable[[], list[DaySummary]]
-    ) -> tuple[int, list[DaySummary]]:
-        """Writes the rows; `meanwhile` is called while the server is busy with them."""
-        if len(new) < COPY_FROM:
-            return await self._insert_one_by_one(new) if len(new) else 0, meanwhile()
-        summaries: list[DaySummary] = []
+        self, blocks: Iterator[Columns], count: int, meanwhile: Callable[[Columns], Made]
+    ) -> tuple[Columns, int, Made]:
+        """Writes the rows: what they were, how many were new, and what `meanwhile` makes of them.
+
+        A block is made while the server writes the one before it, and `meanwhile` runs during the last one.
+        """
+        made: list[Columns] = []
         try:
-            async with self._conn.transaction(), self._conn.cursor().copy(_SQL["copy"]) as copy:
-                for part in new.copied(self._device.patient_id, self._device.device_id):
-                    await copy.write(part)
-                summaries = meanwhile()
+            if count >= COPY_FROM:
+                await self._conn.execute(_SQL["save"])
+                async with self._conn.cursor().copy(_SQL["copy"]) as copy:
+                    await copy.write(COPY_HEADER)
+                    for block in blocks:
+                        made.append(block)
+                        for part in block.copied(**self._key):
+                            await copy.write(part)
+                    await copy.write(COPY_TRAILER)
+                    result = meanwhile(new := Columns.joined(made))
+                return new, len(new), result
         except DatabaseError as problem:
             # Someone stored the same key without this lock: the statement below passes over it. (Citus says
             # XX000 for what others call 23505.)
             if problem.sqlstate not in {"23505", "XX000"}:
                 raise
-            return await self._insert_one_by_one(new), summaries
-        return len(new), summaries
+            await self._conn.execute(_SQL["go_back"])
+        new = Columns.joined([*made, *blocks])
+        return new, await self._insert_apart(new), meanwhile(new)
 
-    async def _insert_one_by_one(self, new: Columns) -> int:
+    async def _insert_apart(self, new: Columns) -> int:
+        """One statement that passes over what is there already; how many rows were new."""
+        if not len(new):
+            return 0
         values: dict[str, Any] = {
             name: getattr(new, name).tolist() for name in Columns.__slots__ if name != "raw"
         }
         cursor = await self._conn.execute(_SQL["insert"], {**self._key, **values, "raw": list(new.raw)})
         return len(await cursor.fetchall())
 
-    async def _move_cursor(self, batch: Columns, clock_error_seconds: int | None) -> None:
+    async def _move_cursor(self, keys: RecordKeys, clock_error_seconds: int | None) -> None:
         values = {
-            "last_sequence": int(batch.sequence.max()) if len(batch) else None,
+            "last_sequence": int(keys.sequence.max()) if len(keys) else None,
             "clock_error_seconds": clock_error_seconds,
         }
         await self._conn.execute(_SQL["move_cursor"], {**self._key, **values})
@@ -225,6 +243,15 @@ class Writing:
             digest = hashlib.sha256(f"{frame.characteristic}\0".encode() + frame.raw).digest()
             values = {"characteristic": frame.characteristic, "raw": frame.raw, "reason": frame.reason}
             await self._conn.execute(_SQL["keep_refused"], {**self._key, **values, "digest": digest})
+
+
+def _blocks(readings: Sequence[Reading], keys: RecordKeys, sorted_out: SortedOut) -> Iterator[Columns]:
+    """The new records as columns, a block at a time; one empty block if there are none."""
+    for begin in range(0, max(len(sorted_out.new), 1), BLOCK):
+        block = slice(begin, begin + BLOCK)
+        rows = sorted_out.new[block]
+        of_rows = [readings[row] for row in rows.tolist()]
+        yield Columns.of(of_rows, keys.take(rows), sorted_out.ordinal[block])
 
 
 def _around(recorded_at: npt.NDArray[np.int64]) -> list[Range]:

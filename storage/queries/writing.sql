@@ -19,6 +19,15 @@ SELECT array_agg(recorded_at), array_agg(sequence), array_agg(ordinal), array_ag
 FROM passerelle.reading
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
 
+-- name: save
+-- A COPY that meets a key that is there ends its transaction; this is where to go back to. It ends with the
+-- transaction.
+SAVEPOINT before_copy
+
+-- name: go_back
+-- The COPY did not happen.
+ROLLBACK TO before_copy
+
 -- name: copy
 -- A batch of readings, columns in the table's order.
 COPY passerelle.reading (recorded_at, patient_id, sequence, mantissa, flags, device_id, ordinal, kind, exponent,
