@@ -38,6 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import UNKNOWN_DATE, ClockSegment, Reading, TimeSource
+from storage.columns import microseconds
 from storage.readings import RecordColumns
 
 Integers = npt.NDArray[np.int64]
@@ -97,10 +98,7 @@ def place(
     known = np.where(stored.offset_minutes == RecordColumns.NO_OFFSET, 0, stored.offset_minutes)
     return segments(
         np.r_[stored.sequence, np.array([each.identity.sequence for each in arrived], np.int32)],
-        np.r_[
-            stored.recorded_at_us,
-            np.array([_microseconds(each.identity.recorded_at) for each in arrived], np.int64),
-        ],
+        np.r_[stored.recorded_at_us, microseconds(each.identity.recorded_at for each in arrived)],
         np.r_[known, np.array(offsets, np.int16)],
         zone,
         clock_error_seconds=clock_error_seconds,
@@ -174,8 +172,8 @@ def _error_now(measured: int, before: Integers) -> int:
 def _inside(records: _Records, segment: ClockSegment) -> Booleans:
     inside: Booleans = records.sequence >= segment.first_sequence
     inside &= records.sequence <= segment.last_sequence
-    inside &= records.recorded_at >= _microseconds(segment.first_recorded_at)
-    inside &= records.recorded_at <= _microseconds(segment.last_recorded_at)
+    first, last = microseconds((segment.first_recorded_at, segment.last_recorded_at))
+    inside &= (records.recorded_at >= first) & (records.recorded_at <= last)
     return inside
 
 
@@ -266,10 +264,6 @@ def _same_as_before(column: Integers) -> Booleans:
 
 def _moment(microseconds: int) -> datetime:
     return EPOCH.replace(tzinfo=UTC) + timedelta(microseconds=microseconds)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - EPOCH.replace(tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _offsets(zone: tzinfo, wall: Integers, fold: int) -> Integers:

@@ -126,13 +126,17 @@ async def test_a_program_that_speaks_no_hci_is_sent_away_and_the_radio_goes_on(t
 
 
 async def test_a_port_where_something_else_listens_is_no_radio(tmp_path):
+    left = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        left.set()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(RadioUnavailable):
-        async with open_radio(f"bumble:tcp-client:127.0.0.1:{port}", tmp_path, Limits(open=0.3)):
-            pass
-    server.close()
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RadioUnavailable):
+            async with open_radio(f"bumble:tcp-client:127.0.0.1:{port}", tmp_path, Limits(open=0.3)):
+                pass
+        await left.wait()
