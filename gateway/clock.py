@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNKNOWN_DATE, ClockSegment, Reading, TimeSource
+from device_profiles.reading import UNKNOWN_DATE, ClockSegment, DeviceTime, Reading, TimeSource
 from storage.columns import microseconds
 from storage.readings import RecordColumns
 
@@ -93,17 +93,36 @@ def place(
     history: Sequence[ClockSegment] = (),
 ) -> tuple[ClockSegment, ...]:
     """The `segments` of all records of a device: those that are stored, and those that have just arrived."""
-    times = [reading.device_time for reading in arrived]
-    offsets = [0 if time is None or time.offset_minutes is None else time.offset_minutes for time in times]
-    known = np.where(stored.offset_minutes == RecordColumns.NO_OFFSET, 0, stored.offset_minutes)
+    offsets = np.r_[
+        stored.offset_minutes, np.array([_offset(each.device_time) for each in arrived], np.int16)
+    ]
     return segments(
         np.r_[stored.sequence, np.array([each.identity.sequence for each in arrived], np.int32)],
         np.r_[stored.recorded_at_us, microseconds(each.identity.recorded_at for each in arrived)],
-        np.r_[known, np.array(offsets, np.int16)],
+        np.where(offsets == RecordColumns.NO_OFFSET, 0, offsets),
         zone,
         clock_error_seconds=clock_error_seconds,
         history=history,
     )
+
+
+def error_shown(clock_error: int | None, stored: RecordColumns, arrived: Sequence[Reading]) -> int | None:
+    """The error of the clock that the person sees, in seconds, from what was read of it.
+
+    Some meters let their clock be read as the base time, which the offset of their records corrects, some as
+    what they show. Of the two meanings the one with the smaller error is taken: a clock is right more often
+    than it is wrong by just its offset.
+    """
+    if clock_error is None:
+        return None
+    offset = int(stored.offset_minutes[-1]) if len(stored) else RecordColumns.NO_OFFSET
+    if arrived:
+        offset = _offset(arrived[-1].device_time)
+    return min(clock_error, clock_error + (0 if offset == RecordColumns.NO_OFFSET else 60 * offset), key=abs)
+
+
+def _offset(time: DeviceTime | None) -> int:
+    return RecordColumns.NO_OFFSET if time is None or time.offset_minutes is None else time.offset_minutes
 
 
 class _Records:

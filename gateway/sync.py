@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from device_profiles.errors import DeviceError
 from device_profiles.procedures.record_access import all_records, from_sequence
-from device_profiles.reading import Device, Reading
+from device_profiles.reading import Device
 from gateway import clock
 from gateway.ble.arrivals import Arrivals
 from gateway.ble.connection import Connection
@@ -79,23 +79,14 @@ async def sync_connected(
         went_wrong = error
     arrived = reader.arrived
     arrived.end()
-    clock_error = error_of_what_is_shown(clock_error, arrived.readings)
     laps.end("read")
-    stored = await storing.store(device, arrived, clock_error, battery)
+    stored, clock_error = await storing.store(device, arrived, clock_error, battery)
     laps.end("store")
     if went_wrong is not None:
         went_wrong.details |= {"stored": stored.stored, "known": stored.known}
         raise went_wrong
-    return SyncOutcome(
-        device=replace(device, clock_error_seconds=clock_error, battery_percent=battery),
-        records_read=len(arrived.readings),
-        stored=stored.stored,
-        known=stored.known,
-        refused=tuple(Refused(each.position, each.reason) for each in arrived.refused),
-        notifications=arrived.count,
-        clock_error_seconds=clock_error,
-        seconds=laps.seconds,
-    )
+    device = replace(device, clock_error_seconds=clock_error, battery_percent=battery)
+    return SyncOutcome.of(device, arrived, stored, laps)
 
 
 async def fetch_new(reader: RecordReader, connection: Connection, last_sequence: int | None) -> None:
@@ -110,19 +101,6 @@ async def fetch_new(reader: RecordReader, connection: Connection, last_sequence:
         if newest is not None and newest < last_sequence:
             await reader.fetch(all_records())
     await reader.wait_for_contexts()
-
-
-def error_of_what_is_shown(clock_error: int | None, arrived: Sequence[Reading]) -> int | None:
-    """The error of the clock that the person sees, in seconds.
-
-    Some meters let their clock be read as the base time, which the offset of their records corrects, some as
-    what they show. Of the two meanings the one with the smaller error is taken: a clock is right more often
-    than it is wrong by just its offset.
-    """
-    times = [each.device_time for each in arrived if each.device_time is not None]
-    if clock_error is None or not times:
-        return clock_error
-    return min(clock_error, clock_error + 60 * (times[-1].offset_minutes or 0), key=abs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +126,17 @@ class Storing:
 
     async def store(
         self, device: StoredDevice, arrived: Arrivals, clock_error: int | None, battery: int | None
-    ) -> Stored:
-        """Everything that was learned, or nothing."""
+    ) -> tuple[Stored, int | None]:
+        """Everything that was learned, or nothing; and the error of the clock, as the person sees it."""
         refused = [
             readings.RefusedFrame(f"{each.characteristic:04X}", each.raw, each.reason)
             for each in arrived.refused
         ]
         async with self.database.writer() as conn, readings.writing(conn, device) as writing:
+            records = await writing.records()
+            clock_error = clock.error_shown(clock_error, records, arrived.readings)
             placed = clock.place(
-                await writing.records(),
+                records,
                 arrived.readings,
                 self.clock_zone,
                 clock_error_seconds=clock_error,
@@ -165,7 +145,7 @@ class Storing:
             stored = await writing.store(arrived.readings, placed, refused, clock_error)
             if battery is not None:
                 await devices.battery(conn, device, battery)
-        return stored
+        return stored, clock_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +170,20 @@ class SyncOutcome:
     clock_error_seconds: int | None
     seconds: Mapping[str, float]
     """Of the phases `scan` and `pair` (where they were part of it), `read` and `store`."""
+
+    @classmethod
+    def of(cls, device: StoredDevice, arrived: Arrivals, stored: Stored, laps: Laps) -> SyncOutcome:
+        """The outcome of one read."""
+        return cls(
+            device=device,
+            records_read=len(arrived.readings),
+            stored=stored.stored,
+            known=stored.known,
+            refused=tuple(Refused(each.position, each.reason) for each in arrived.refused),
+            notifications=arrived.count,
+            clock_error_seconds=device.clock_error_seconds,
+            seconds=laps.seconds,
+        )
 
     @classmethod
     def together(cls, outcomes: Sequence[SyncOutcome]) -> SyncOutcome:
