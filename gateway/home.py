@@ -9,17 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
-from device_profiles.errors import PasserelleError
 from gateway import settings as configuration
 from gateway.sealing import HomeSecret
 from gateway.settings import Settings
 from storage.database import Database
-
-
-class ZoneUnknown(PasserelleError):
-    """A time zone that is not in the IANA database."""
-
-    sentence = "There is no time zone {zone}. Write it like Europe/Paris or America/Montreal."
+from storage.errors import UnknownZone
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ def _revealed(secret: SecretStr | None) -> str | None:
 
 
 def zone_named(name: str | None) -> ZoneInfo:
-    """The zone of that name, the system's where no name is given. Raises `ZoneUnknown`."""
+    """The zone of that name, the system's where no name is given. Raises `UnknownZone`."""
     if name is None:
         from tzlocal import get_localzone
 
@@ -66,4 +60,4 @@ def zone_named(name: str | None) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ZoneUnknown(zone=name) from None
+        raise UnknownZone(zone=name) from None

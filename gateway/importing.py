@@ -15,7 +15,7 @@ async def import_readings(
 ) -> Stored:
     """Store a file's readings for a person, who is added if they are new.
 
-    The zone is the one the file's times were written in; without one the person's own. Raises `ZoneUnknown`,
+    The zone is the one the file's times were written in; without one the person's own. Raises `UnknownZone`,
     StorageError.
     """
     zone = zone_named(zone_name)

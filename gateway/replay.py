@@ -26,7 +26,7 @@ async def replay_transcript(
     """Sync every session of a capture for a person, who is added if they are new.
 
     The zone is the capture's clock: base time and offset together are wall time there; without one the
-    person's own. Raises `CaptureMissing`, `CaptureUnreadable`, `ZoneUnknown`, and as `sync`.
+    person's own. Raises `CaptureMissing`, `CaptureUnreadable`, `UnknownZone`, and as `sync`.
     """
     capture = read_capture(path)
     meters = from_transcript(capture)

@@ -61,6 +61,13 @@ def progress(sentence: str) -> Iterator[Callable[[int], None]]:
         yield lambda count: status.update(tr(sentence, count=count))
 
 
+def number(value: float, unit: str) -> str:
+    """A number with one decimal as the person's language writes it, and its unit."""
+    from babel.numbers import format_decimal
+
+    return f"{format_decimal(value, '0.0', locale=language())} {unit}"
+
+
 def write_json(answer: object) -> None:
     """The answer of a command as one line of JSON on standard output."""
     print(json.dumps(answer, ensure_ascii=False, default=str), flush=True)  # noqa: T201
@@ -73,7 +80,8 @@ def is_interactive() -> bool:
 
 def fail(error: PasserelleError) -> NoReturn:
     """Say what happened in one sentence and end with status 1."""
-    note(error.sentence, **error.details)
+    said = {name: tr(told) if isinstance(told, str) else told for name, told in error.details.items()}
+    note(error.sentence, **said)
     nearest = getattr(error, "nearest", None)
     if nearest:
         note("Did you mean {nearest}?", nearest=nearest)

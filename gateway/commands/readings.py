@@ -39,7 +39,19 @@ class FileUnwritable(PasserelleError):
     sentence = "{file} cannot be written: {why}. Choose another file with -o."
 
 
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
+FIGURES = {
+    "Share of the expected readings": "%",
+    "Mean": "mg/dL",
+    "Standard deviation": "mg/dL",
+    "Coefficient of variation": "%",
+    "Glucose management indicator": "%",
+    "Time below 54 mg/dL": "%",
+    "Time from 54 to 69 mg/dL": "%",
+    "Time from 70 to 180 mg/dL": "%",
+    "Time from 181 to 250 mg/dL": "%",
+    "Time above 250 mg/dL": "%",
+}
+"""What `report` prints, in its order, each with its unit."""
 
 
 def register(app: typer.Typer) -> None:
@@ -172,18 +184,14 @@ def _write_report(answer: dict[str, Any]) -> None:
     if not answer["n"]:
         terminal.say("There is no sensor reading in these days.")
         return
-    figures = (
-        ("Share of the expected readings", answer["completeness_percent"], "%"),
-        ("Mean", answer["mean_mg_dl"], "mg/dL"),
-        ("Standard deviation", answer["sd_mg_dl"], "mg/dL"),
-        ("Coefficient of variation", answer["cv_percent"], "%"),
-        ("Glucose management indicator", answer["gmi_percent"], "%"),
-        ("Time below 54 mg/dL", answer["time_in_range"]["very_low"], "%"),
-        ("Time from 54 to 69 mg/dL", answer["time_in_range"]["low"], "%"),
-        ("Time from 70 to 180 mg/dL", answer["time_in_range"]["target"], "%"),
-        ("Time from 181 to 250 mg/dL", answer["time_in_range"]["high"], "%"),
-        ("Time above 250 mg/dL", answer["time_in_range"]["very_high"], "%"),
+    ranges = answer["time_in_range"]
+    values = (
+        *(
+            answer[name]
+            for name in ("completeness_percent", "mean_mg_dl", "sd_mg_dl", "cv_percent", "gmi_percent")
+        ),
+        *(ranges[name] for name in ("very_low", "low", "target", "high", "very_high")),
     )
-    for name, value, unit in figures:
-        figure = terminal.tr("not enough readings") if value is None else f"{value:.1f} {unit}"
-        print(f"  {terminal.tr(name):<36} {figure}")  # noqa: T201
+    for (name, unit), value in zip(FIGURES.items(), values, strict=True):
+        figure = terminal.tr("not enough readings") if value is None else terminal.number(value, unit)
+        print(f"  {terminal.tr(name):<38} {figure}")  # noqa: T201

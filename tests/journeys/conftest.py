@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from storage.embedded import erase
+
 ROOT = Path(__file__).parents[2]
 CAPTURE = ROOT / "gateway" / "demonstration" / "accuchek_guide_full_read.json"
 WEEKS = sorted((ROOT / "gateway" / "demonstration").glob("hall_2018_*.csv"))
@@ -62,23 +64,29 @@ class CommandLine:
         return CommandLine(self.home, self.environment | variables)
 
     @contextmanager
-    def serving(self, *arguments: str) -> Iterator[str]:
+    def serving(self, *arguments: str, port: int | None = None) -> Iterator[str]:
         """`passerelle serve` on a free port, until the block ends; gives its address."""
-        port = free_port()
+        port = port or free_port()
         address = f"http://127.0.0.1:{port}"
-        serving = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", "--port", str(port), *arguments],
-            env=self.environment,
-            cwd=self.home.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        with self.printed.open("ab") as printed:
+            serving = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve", "--port", str(port), *arguments],
+                env=self.environment,
+                cwd=self.home.parent,
+                stdout=printed,
+                stderr=printed,
+            )
         try:
             wait_for(f"{address}/health", serving)
             yield address
         finally:
             serving.terminate()
-            serving.communicate(timeout=30)
+            serving.wait(timeout=30)
+
+    @property
+    def printed(self) -> Path:
+        """What everything that served has printed."""
+        return self.home.parent / "printed.log"
 
 
 def free_port() -> int:
@@ -91,7 +99,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) ->
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise AssertionError(process.communicate())
+            raise AssertionError(f"the server ended with {process.returncode}")
         try:
             urllib.request.urlopen(url, timeout=2).read()
         except OSError:
@@ -102,7 +110,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) ->
 
 
 @pytest.fixture
-def passerelle(tmp_path: Path) -> CommandLine:
+def passerelle(tmp_path: Path) -> Iterator[CommandLine]:
     home = tmp_path / "home"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PASSERELLE_")}
     environment |= {
@@ -111,4 +119,5 @@ def passerelle(tmp_path: Path) -> CommandLine:
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
     }
-    return CommandLine(home, environment)
+    yield CommandLine(home, environment)
+    erase(home)

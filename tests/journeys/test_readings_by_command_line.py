@@ -1,9 +1,10 @@
-"""A person's readings, from the file or the capture to the numbers and out again, by the real command line."""
+"""A person's readings, from the file or the capture to the numbers and out again, at the command line."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import statistics
 from datetime import datetime, timedelta
@@ -104,9 +105,7 @@ def test_an_hour_that_comes_twice_is_kept_twice_and_in_order(passerelle: Command
     observations.sort(key=lambda o: datetime.fromisoformat(o["effectiveDateTime"]))
     assert [o["valueQuantity"]["value"] for o in observations] == list(range(100, 126))
     moments = [datetime.fromisoformat(o["effectiveDateTime"]) for o in observations]
-    assert {later - earlier for earlier, later in zip(moments, moments[1:], strict=False)} == {
-        timedelta(minutes=5)
-    }
+    assert {later - earlier for earlier, later in itertools.pairwise(moments)} == {timedelta(minutes=5)}
 
 
 def test_finger_stick_values_are_not_sensor_values(passerelle: CommandLine, tmp_path: Path) -> None:
