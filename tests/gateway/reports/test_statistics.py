@@ -26,7 +26,7 @@ def sensor(
     kind: Kind = Kind.INTERSTITIAL_GLUCOSE,
     minutes: int = 5,
 ) -> ReadingSeries:
-    """Readings every `minutes` from the first moment of DAY; an Absent stands for a value that is not there."""
+    """Readings every `minutes` from the first moment of DAY; an Absent stands for what is not there."""
     count = len(values)
     start = int(DAY.start.timestamp() * 1e6)
     times = start + np.arange(count, dtype=np.int64) * minutes * 60_000_000
