@@ -23,7 +23,7 @@ from gateway.language import LOCALE, accepted_language, language_of, translate, 
 from gateway.web.viewer import FOLDER
 
 FIELD = re.compile(r"\{\w*\}")
-SAYING = {"tr": None, "say": None, "note": None, "translate": None}
+SAYING = {"tr": None, "say": None, "note": None, "narrate": None, "translate": None}
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ export class LinkError extends Error {
 
 /** The payload of the link in a fragment: {url, key, label, exp, flag, v}. Throws LinkError. */
 export function parse(fragment) {
-  const [, encoded] = /shlink:\/([\w-]+)$/.exec(fragment.trim()) ?? [];
-  if (!encoded) throw new LinkError("malformed");
   let payload;
   try {
+    // Some mail programs escape what follows the #.
+    const [, encoded] = /shlink:\/([\w-]+)$/.exec(decodeURIComponent(fragment).trim());
     payload = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(octets(encoded)));
     new URL(payload.url);
   } catch {

@@ -68,6 +68,7 @@ export function mealName(meal) {
 export function deviceName({ device }) {
   const given = {
     "Imported file": t("Imported file"),
+    "generic file": t("Imported file"),
     "Personal health device": t("Personal health device"),
   };
   return given[device] ?? device;

@@ -262,7 +262,12 @@ def test_what_is_no_bundle_of_readings_is_said(shelf: RunningShelf, visit: Visit
         heading(page, "This is not a file of readings")
 
 
-@pytest.mark.parametrize("fragment", ["", "#", "#shlink:/", "#shlink:/AAAA", "#shlink:/eyJ2IjoxfQ"])
+def test_a_link_that_a_mail_program_escaped_opens(shelf: RunningShelf, visit: Visiting, both: bytes) -> None:
+    url = share(shelf, both, label="A week").url
+    heading(visit(url.replace("#shlink:/", "#shlink%3A%2F")).page, "A week")
+
+
+@pytest.mark.parametrize("fragment", ["", "#", "#%", "#shlink:/", "#shlink:/AAAA", "#shlink:/eyJ2IjoxfQ"])
 def test_a_link_that_is_cut_off_is_said(shelf: RunningShelf, visit: Visiting, fragment: str) -> None:
     heading(visit(f"{shelf.url}/view{fragment}").page, "This link is not complete")
 
