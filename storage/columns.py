@@ -20,6 +20,9 @@ NO_SAMPLE = -1
 NO_OFFSET = -32768
 """Stand for none in columns without nulls: a null would make every row eight bytes longer."""
 
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""0001-01-01 and the end of 9999-12-31."""
+
 _UNIT = {code: index for index, code in enumerate(UNITS)}
 _INT4 = np.iinfo(np.int32)
 _INT2 = np.iinfo(np.int16)
@@ -176,7 +179,8 @@ def microseconds(times: Iterable[datetime]) -> npt.NDArray[np.int64]:
 
 
 def moment(time: int) -> datetime:
-    """Microseconds since 1970 as an aware datetime."""
+    """Microseconds since 1970 as an aware datetime; a time beyond the calendar becomes its first or last."""
+    time = min(max(time, _FIRST), _LAST)
     return datetime.fromtimestamp(time // 1_000_000, UTC).replace(microsecond=time % 1_000_000)
 
 

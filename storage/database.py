@@ -22,6 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from device_profiles.errors import StorageError
 from storage.arrays import register_array_loaders
+from storage.cluster import ROOT_PARENT
 from storage.connection import Connection
 from storage.embedded import EmbeddedServer
 from storage.errors import (
@@ -90,16 +91,18 @@ class Database:
         reader: str | None = None,
         shelf: str | None = None,
         space: bool = True,
+        root_parent: Path = ROOT_PARENT,
     ) -> AsyncIterator[Database]:
         """The database of this home, or the one that `dsn` names (the owner's address), migrated.
 
         `writer`, `reader`, `shelf`: addresses of the other roles; the owner's where absent.
-        With `space` false only the shelf's database is used. Raises a StorageError that says what is wrong;
+        With `space` false only the shelf's database is used. `root_parent`: where the folders of servers lie
+        when root runs the program. Raises a StorageError that says what is wrong;
         for a server that does not answer, within CONNECT_LIMIT.
         """
         server = None
         if dsn is None and (space or shelf is None):
-            server = await asyncio.to_thread(EmbeddedServer.hold, home)
+            server = await asyncio.to_thread(EmbeddedServer.hold, home, root_parent)
         try:
             database = cls(_addresses(server, dsn, writer, reader, shelf), server)
             try:

@@ -8,11 +8,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from storage.columns import moment
+
 MICROSECONDS_A_SECOND = 1_000_000
 MICROSECONDS_A_DAY = 86_400 * MICROSECONDS_A_SECOND
 
 _FIRST = date(1970, 1, 1)
 _EARLIEST, _LATEST = date(1, 1, 3), date(9999, 12, 29)
+_EARLIEST_TIME, _LATEST_TIME = -62_135_424_000_000_000, 253_402_041_600_000_000
+"""The same days: no zone leads beyond the calendar from there."""
 
 
 def local_days(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
@@ -47,6 +51,5 @@ def day_date(day: int) -> date:
 
 def _offset(time: int, zone: ZoneInfo) -> int:
     """The zone's offset at a moment, in microseconds."""
-    moment = datetime.fromtimestamp(time // MICROSECONDS_A_SECOND, zone)
-    offset = moment.utcoffset() or timedelta(0)
+    offset = moment(min(max(time, _EARLIEST_TIME), _LATEST_TIME)).astimezone(zone).utcoffset() or timedelta(0)
     return int(offset.total_seconds()) * MICROSECONDS_A_SECOND

@@ -95,7 +95,7 @@ class EmbeddedServer:
         server = cls(place_of(home, root_parent))
         with server._starting():
             try:
-                server._in_use = os.open(server._place.folder / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+                server._in_use = server._open_lock("in-use")
                 fcntl.flock(server._in_use, fcntl.LOCK_SH)
                 server._start_unless_it_answers()
             except BaseException:
@@ -156,10 +156,7 @@ class EmbeddedServer:
     @contextmanager
     def _starting(self) -> Iterator[None]:
         """Only one command at a time starts or stops the server."""
-        try:
-            lock = os.open(self._place.folder / "starting", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as problem:
-            raise storage_error(str(problem), self._place.folder) from problem
+        lock = self._open_lock("starting")
         try:
             limit = time.monotonic() + BUSY_LIMIT
             while True:
@@ -172,6 +169,12 @@ class EmbeddedServer:
             yield
         finally:
             os.close(lock)
+
+    def _open_lock(self, name: str) -> int:
+        try:
+            return os.open(self._place.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as problem:
+            raise storage_error(str(problem), self._place.folder) from problem
 
     def _let_go(self) -> None:
         if self._in_use is not None:

