@@ -3,7 +3,8 @@
 Both go over the same virtual link to a bonded meter (a process of its own, as it is on a radio), by the same
 steps: scan, connect, discover, switch on what the meter sends, ask for all, hang up. Sync also reads who the
 meter is, its clock and battery, decodes, places in time and stores in a real database, for a new person each
-time, so that all is new.
+time, so that all is new. They take turns, and each pair gives one ratio: what else the machine does weighs on
+both halves of a pair alike.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from storage.database import Database
 from storage.embedded import erase
 
 RECORDS = 1_000
-ROUNDS = 15
+ROUNDS = 21
 UUID = "0000{:04x}-0000-1000-8000-00805f9b34fb"
 METER = """
 import asyncio, sys
@@ -106,6 +107,7 @@ async def _ours(radio: Radio, name: str, storing: Storing) -> int:
 async def _measure(home: Path) -> tuple[list[float], list[float]]:
     ours: list[float] = []
     bare: list[float] = []
+    counted: set[int] = set()
     async with Database.open(home) as database, _meter() as process:
         port = await _line(process)
         async with open_radio(f"bumble:tcp-client:127.0.0.1:{port}", home) as radio:
@@ -115,15 +117,14 @@ async def _measure(home: Path) -> tuple[list[float], list[float]]:
             for turn in range(ROUNDS + 1):
                 async with database.writer() as conn:
                     patient = await patients.add(conn, f"bench-{turn}", "Europe/Paris")
-                began = time.perf_counter()
-                counted = await _bare(radio, name)
-                between = time.perf_counter()
-                assert await _ours(radio, name, Storing(database, patient)) == counted
-                ended = time.perf_counter()
-                if turn:  # the first of each warms up
-                    bare.append(between - began)
-                    ours.append(ended - between)
-    return ours, bare
+                storing = Storing(database, patient)
+                both = [(bare, _bare(radio, name)), (ours, _ours(radio, name, storing))]
+                for seconds, work in both if turn % 2 else reversed(both):
+                    began = time.perf_counter()
+                    counted.add(await work)
+                    seconds.append(time.perf_counter() - began)
+    assert len(counted) == 1  # both heard the same
+    return ours[1:], bare[1:]  # the first of each warms up
 
 
 def run() -> list[Row]:
@@ -134,12 +135,13 @@ def run() -> list[Row]:
         finally:
             erase(home)
     mine, floor = statistics.median(ours), statistics.median(bare)
+    ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
     return [
         Row(
             f"sync of {RECORDS:,} records, stored, beside a bleak loop that counts",
-            f"{mine / floor:.2f} × ({1e3 * mine:.0f} ms against {1e3 * floor:.0f} ms)",
+            f"{ratio:.2f} × ({1e3 * mine:.0f} ms against {1e3 * floor:.0f} ms)",
             "<= 1.25 ×",
-            mine <= 1.25 * floor,
+            ratio <= 1.25,
         )
     ]
 
