@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,9 +22,7 @@ from storage import devices, readings
 from tests.gateway.ble.bench import START, Bench, bench, meter
 
 SMALL = 4
-CAPTURE = next((Path(__file__).parents[1] / "captures").glob("*.json"), None) or (
-    Path(__file__).parents[2] / "gateway" / "demonstration" / "accuchek_guide_full_read.json"
-)
+CAPTURE = files("gateway.demonstration") / "accuchek_guide_full_read.json"
 
 
 @pytest.fixture
