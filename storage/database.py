@@ -37,7 +37,7 @@ from storage.migrate import Engine, engine_of, migrate_shelf, migrate_space
 CONNECT_LIMIT = 5
 """Seconds to wait for a server's answer to a connection (libpq's `connect_timeout`)."""
 
-POOL_LIMIT = 15.0
+POOL_LIMIT = 10.0
 """Seconds to wait for a free connection."""
 
 POOL_SIZE = 4
@@ -165,7 +165,7 @@ class Database:
             address,
             kwargs={"connect_timeout": CONNECT_LIMIT},
             configure=_configure,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
             min_size=0,
             max_size=POOL_SIZE,
             timeout=POOL_LIMIT,
@@ -173,6 +173,15 @@ class Database:
         )
         await pool.open()
         return pool
+
+    async def _check(self, conn: Connection) -> None:
+        """Looks at a connection before it is handed out; brings back the home's own server if it ended."""
+        try:
+            await AsyncConnectionPool.check_connection(conn)
+        except psycopg.Error:
+            if self._server is not None:
+                await asyncio.to_thread(self._server.ensure)
+            raise
 
     async def _drop(self, role: str) -> None:
         """The next use of the role begins with a look at the server."""
