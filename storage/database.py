@@ -219,7 +219,8 @@ class Database:
             return DiskFull()
         if code == "25006":
             return DiskReadOnly()
-        if lost or code.startswith("28"):
+        misspelt = connecting and isinstance(problem, psycopg.ProgrammingError) and not code
+        if lost or misspelt or code.startswith("28"):
             return DatabaseUnreachable() if connecting and self._server is None else DatabaseInterrupted()
         return DatabaseRefused(code=code or type(problem).__name__)
 

@@ -97,7 +97,7 @@ class DatabaseNewer(StorageError):
     """The database was migrated by a newer program."""
 
     sentence = (
-        "This database was made by a newer Passerelle. Install the newest version, then run the same command."
+        "This database was made by a newer Passerelle: install the newest version, then run the same command."
     )
 
 

@@ -123,7 +123,7 @@ async def _prepare(conn: Connection, schema: str) -> None:
 
 
 async def _has_record(conn: Connection, schema: str) -> bool:
-    row = await (await conn.execute(_SQL["has_record"], {"table": f"{schema}.migration"})).fetchone()
+    row = await (await conn.execute(_SQL["has_record"], {"schema": schema})).fetchone()
     return bool(row and row[0])
 
 

@@ -7,8 +7,12 @@ SELECT extname FROM pg_extension
 SELECT pg_advisory_xact_lock(%(key)s)
 
 -- name: has_record
--- Whether anything was ever applied here.
-SELECT to_regclass(%(table)s) IS NOT NULL
+-- Whether anything was ever applied here. By the catalogue's rows: to_regclass may remember, from before the
+-- lock was waited for, that the table is not there.
+SELECT EXISTS (
+    SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = %(schema)s AND relname = 'migration'
+)
 
 -- name: create_passerelle
 -- Where the steps applied to the main database are recorded.

@@ -1,0 +1,224 @@
+"""Migrations: one order, once, by whoever comes first, and never backwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from storage import binaries, embedded, migrate, patients, readings
+from storage.database import Database
+from storage.embedded import EmbeddedServer, erase
+from storage.errors import DatabaseChanged, DatabaseNewer, DatabaseUnreachable, EngineTooOld, EngineUnknown
+from storage.migrate import Engine, migrations
+from storage.readings import Stored
+from tests.storage.samples import glucose, new_device, segment, store
+
+FOLDERS = ("base", "plain", "timescale", "citus", "shelf")
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "home"
+        yield place
+        erase(place)
+
+
+def test_numbers_are_unique_across_the_folders_and_give_one_order() -> None:
+    numbers = [step.number for step in migrations(*FOLDERS)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_engine_has_the_same_columns_of_readings() -> None:
+    shapes = set()
+    for engine in Engine:
+        (step,) = [step for step in migrations(engine) if step.name.endswith("_readings.sql")]
+        text = re.sub(r"\s*--[^\n]*", "", step.text)
+        tables = re.findall(
+            r"CREATE TABLE passerelle\.(reading|reading_quantity) \((.*?)\n\)", text, re.DOTALL
+        )
+        shapes.add(tuple((name, " ".join(body.split())) for name, body in tables))
+    assert len(shapes) == 1
+
+
+def test_every_key_of_the_space_starts_with_its_patient_or_is_a_token_s_hash() -> None:
+    text = "".join(step.text for step in migrations("base", "plain"))
+    tables = re.findall(r"CREATE TABLE passerelle\.(\w+) \((.*?)\n\)", text, re.DOTALL)
+    for name, body in tables:
+        key = re.search(r"PRIMARY KEY \((\w+)", body) or re.search(r"(\w+)\s+\w+ PRIMARY KEY", body)
+        assert key is not None, name
+        assert key.group(1) == ("token_hash" if name == "token" else "patient_id"), name
+
+
+def test_every_table_of_base_is_distributed_on_citus() -> None:
+    tables = set(
+        re.findall(r"CREATE TABLE passerelle\.(\w+)", "".join(step.text for step in migrations("base")))
+    )
+    spread = "".join(step.text for step in migrations("citus"))
+    assert tables <= set(re.findall(r"create_distributed_table\('passerelle\.(\w+)'", spread))
+
+
+def test_no_statement_has_a_form_that_another_engine_refuses() -> None:
+    texts = {step.name: step.text for step in migrations(*FOLDERS)}
+    texts |= {path.name: path.read_text("utf-8") for path in files("storage").joinpath("queries").iterdir()}
+    for name, text in texts.items():
+        code = re.sub(r"--[^\n]*", "", text).upper()
+        for refused in (
+            "ROW LEVEL SECURITY",
+            "CREATE TRIGGER",
+            "REFERENCES",
+            "CONCURRENTLY",
+            "SKIP LOCKED",
+            "MERGE INTO",
+            "SECURITY_BARRIER",
+            "SET ROLE",
+        ):
+            assert refused not in code, (name, refused)
+        assert not re.search(r"PASSERELLE\.READING\b[^;]*FOR UPDATE", code), name
+
+
+async def test_programs_that_migrate_at_once_do_it_once(home: Path) -> None:
+    server = await asyncio.to_thread(EmbeddedServer.hold, home)
+    try:
+
+        async def one() -> int:
+            conn = await psycopg.AsyncConnection.connect(server.address("owner"), autocommit=True)
+            async with conn:
+                return await migrate.migrate_space(conn, "writer", "reader")
+
+        await asyncio.gather(*(one() for _ in range(4)))
+        assert await one() == 0
+        with psycopg.connect(server.address("owner")) as conn:
+            rows = conn.execute("SELECT number FROM passerelle.migration ORDER BY number").fetchall()
+        assert [number for (number,) in rows] == [0, *(step.number for step in migrations("base", "plain"))]
+    finally:
+        await asyncio.to_thread(server.release)
+
+
+async def test_a_newer_database_is_refused_in_one_sentence(home: Path) -> None:
+    await spoilt(home, "INSERT INTO passerelle.migration VALUES (9999, 'later', '', now())")
+    with pytest.raises(DatabaseNewer) as refused:
+        await opened(home)
+    assert str(refused.value).count(".") == 1
+    await spoilt(home, "DELETE FROM passerelle.migration WHERE number = 9999")
+    await opened(home)
+
+
+async def test_a_database_of_another_edition_is_refused(home: Path) -> None:
+    await spoilt(home, "UPDATE passerelle.migration SET checksum = 'x' || checksum WHERE number = 1")
+    with pytest.raises(DatabaseChanged) as refused:
+        await opened(home)
+    assert "step 1" in str(refused.value)
+    await spoilt(home, "UPDATE passerelle.migration SET checksum = substr(checksum, 2) WHERE number = 1")
+    await opened(home)
+
+
+async def test_rights_that_were_lost_come_back_with_other_names(home: Path) -> None:
+    await spoilt(home, "UPDATE passerelle.migration SET checksum = '' WHERE number = 0")
+    await spoilt(home, "REVOKE ALL ON ALL TABLES IN SCHEMA passerelle FROM writer")
+    async with Database.open(home) as database, database.writer() as conn:
+        assert await patients.list_all(conn) == ()
+
+
+async def test_the_engine_is_found_by_its_extension(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = await asyncio.to_thread(EmbeddedServer.hold, home)
+    try:
+        async with await psycopg.AsyncConnection.connect(server.address("owner")) as conn:
+            assert await migrate.engine_of(conn) is Engine.PLAIN
+            for names, engine in ((["timescaledb"], Engine.TIMESCALE), (["citus"], Engine.CITUS)):
+                pretend(monkeypatch, names)
+                assert await migrate.engine_of(conn) is engine
+            pretend(monkeypatch, ["citus", "timescaledb"])
+            with pytest.raises(EngineUnknown):
+                await migrate.engine_of(conn)
+            monkeypatch.setattr(migrate, "OLDEST_MAJOR", 99)
+            with pytest.raises(EngineTooOld):
+                await migrate.engine_of(conn)
+    finally:
+        await asyncio.to_thread(server.release)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, extensions: list[str]) -> None:
+    rows = ", ".join(f"('{name}')" for name in extensions)
+    monkeypatch.setattr(migrate, "_SQL", {"extensions": f"VALUES {rows}"})
+
+
+async def test_a_server_that_does_not_answer_is_said_without_its_password(tmp_path: Path) -> None:
+    address = "postgresql://someone:secret@127.0.0.1:9/passerelle"
+    with pytest.raises(DatabaseUnreachable) as refused:
+        await opened(tmp_path, address)
+    assert "secret" not in f"{refused.value}{refused.value.__cause__}"
+    assert refused.value.__suppress_context__
+    with pytest.raises(DatabaseUnreachable):
+        await opened(tmp_path, "not an address")
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
+
+
+async def test_a_server_that_was_named_serves_all_roles_under_one_name(tmp_path: Path) -> None:
+    with served(binaries.find_binaries()) as address:
+        await journey(tmp_path, address)
+
+
+async def test_the_oldest_postgresql_of_the_system_carries_the_schema(tmp_path: Path) -> None:
+    for installed in (Path("/usr/lib/postgresql/15/bin"),):
+        if installed.is_dir():
+            with served(binaries.Binaries(installed, 15)) as address:
+                await journey(tmp_path, address)
+
+
+@contextmanager
+def served(programs: binaries.Binaries) -> Iterator[str]:
+    """A server that was there before us: its owner's address."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "find_binaries", lambda: programs)
+        home = Path(folder) / "home"
+        server = EmbeddedServer.hold(home)
+        try:
+            yield server.address("owner")
+        finally:
+            server.release()
+            erase(home)
+
+
+async def journey(home: Path, address: str) -> None:
+    """The way of a batch, all roles under the owner's address."""
+    async with Database.open(home, address) as database:
+        async with database.writer() as conn:
+            patient = await patients.add(conn, "Test patient", "Europe/Paris")
+        device = await new_device(database, patient)
+        batch = [glucose(number) for number in range(250)]
+        assert await store(database, device, batch) == Stored(250, 0)
+        assert await store(database, device, batch, segment(batch, -3600)) == Stored(0, 250)
+        async with database.reader() as conn:
+            assert len(await readings.series(conn, patient.patient_id)) == 250
+        async with database.shelf() as conn:
+            assert await (await conn.execute("SELECT count(*) FROM shelf.link")).fetchone() == (0,)
+        health = await database.health()
+    assert health.engine is Engine.PLAIN
+    assert not health.embedded
+
+
+async def opened(home: Path, address: str | None = None) -> None:
+    async with Database.open(home, address):
+        pass
+
+
+async def spoilt(home: Path, statement: str) -> None:
+    server = await asyncio.to_thread(EmbeddedServer.hold, home)
+    with psycopg.connect(server.address("owner")) as conn:
+        conn.execute(statement)
+    await asyncio.to_thread(server.release)
+
+
+def test_the_files_of_storage_are_in_the_package() -> None:
+    names = {path.name for path in files("storage").joinpath("migrations").iterdir()}
+    assert {*FOLDERS, "rights.sql", "shelf_rights.sql"} <= names
