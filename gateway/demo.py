@@ -38,6 +38,7 @@ from storage import patients
 from storage.embedded import erase
 
 PERSON = "Demo"
+LABEL = "Passerelle demo · sensor: Hall et al. 2018 (CC BY 4.0)"
 ZONE = "Europe/Paris"
 WEEK = "hall_2018_2133-018.csv"
 CAPTURE = "accuchek_guide_full_read.json"
@@ -143,7 +144,7 @@ async def _sensor_week(home: Home, narrate: Narrate) -> None:
 
 async def _share(home: Home, outcome: Outcome, narrate: Narrate) -> None:
     with outcome.timed("share"):
-        created = await sharing.create(home, PERSON, label="Passerelle demo")
+        created = await sharing.create(home, PERSON, label=LABEL)
     outcome.share_url = created.url
     narrate("Turned into FHIR, sealed, and on the shelf, which cannot read it")
     with outcome.timed("fetch"):

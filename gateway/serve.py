@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -98,10 +99,10 @@ async def serve_app(app: Callable[..., Any], listening: socket.socket, stop: asy
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that Ctrl-C and a polite kill set."""
+    """An event that Ctrl-C, a polite kill and a terminal that is closed set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
         try:
             loop.add_signal_handler(number, stop.set)
         except NotImplementedError:  # Windows
@@ -109,24 +110,28 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+def stop_at_eof(stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends: whoever started this process is gone."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(1):
+            pass
+        loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 @asynccontextmanager
 async def shelf_process(
     host: str, port: int, *, home: Path | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A shelf in a process of its own, ended with the block."""
+    """A shelf in a process of its own, ended with the block; it ends with this process however that dies."""
+    command = ("serve", "--role", Role.SHELF, "--host", host, "--port", str(port), "--until-eof")
     process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "gateway",
-            "serve",
-            "--role",
-            Role.SHELF,
-            "--host",
-            host,
-            "--port",
-            str(port),
-        ),
+        sys.executable,
+        *("-m", "gateway", *command),
+        stdin=asyncio.subprocess.PIPE,
         env=os.environ | ({"PASSERELLE_HOME": str(home)} if home else {}),
         stdout=asyncio.subprocess.DEVNULL if quiet else None,
         start_new_session=True,  # Ctrl-C is for the process that started it, which ends it

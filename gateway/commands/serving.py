@@ -33,6 +33,7 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on.")] = None,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
     """Keep sharing: the shelf that others open links from, and the gateway's own jobs."""
     from gateway.serve import Role
@@ -41,14 +42,16 @@ def serve(
         roles = {Role(name) for name in role or list(Role)}
     except ValueError:
         raise typer.BadParameter("gateway or shelf", param_hint="--role") from None
-    terminal.run(_serve(roles, host, port))
+    terminal.run(_serve(roles, host, port, until_eof))
 
 
-async def _serve(roles: set[Role], host: str, port: int | None) -> None:
-    from gateway.serve import Role, stop_on_signals
+async def _serve(roles: set[Role], host: str, port: int | None, until_eof: bool) -> None:
+    from gateway.serve import Role, stop_at_eof, stop_on_signals
     from gateway.settings import DEFAULT_GATEWAY_PORT, DEFAULT_SHELF_PORT
 
     stop = stop_on_signals()
+    if until_eof:
+        stop_at_eof(stop)
     if roles == {Role.SHELF}:
         await _shelf(host, port or DEFAULT_SHELF_PORT, stop)
     elif roles == {Role.GATEWAY}:

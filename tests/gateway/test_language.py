@@ -19,11 +19,22 @@ import gateway
 import storage
 from device_profiles.errors import PasserelleError
 from gateway.api import problems, shelf, uploads
+from gateway.commands.readings import FIGURES
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
+from gateway.terminal import UNEXPECTED
 from gateway.web.viewer import FOLDER
+from storage.shelf import Outcome
 
 FIELD = re.compile(r"\{\w*\}")
-SAYING = {"tr": None, "say": None, "note": None, "narrate": None, "translate": None}
+SAYING = dict.fromkeys(("tr", "say", "note", "step", "progress", "narrate", "translate"))
+SAID_BY_NAME = {
+    *("open", "waiting", "revoked", "expired"),
+    *(outcome.name.lower().replace("_", "-") for outcome in Outcome),
+    *(f"no glucose value in {unit} is so small or so large" for unit in ("mg/dL", "mmol/L")),
+    *FIGURES,
+    UNEXPECTED,
+}
+"""What the command line says through a variable."""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +72,16 @@ def test_every_error_has_its_french(french: Catalog) -> None:
 
 def test_every_sentence_of_the_command_line_has_its_french(french: Catalog) -> None:
     sentences = said(Path(gateway.__file__).parent, "python", "*.py", SAYING)
+    assert {sentence for sentence in sentences if not _translated(french, sentence)} == set()
+
+
+def test_what_is_said_by_name_has_its_french(french: Catalog) -> None:
+    assert {sentence for sentence in SAID_BY_NAME if not _translated(french, sentence)} == set()
+
+
+def test_every_reason_to_refuse_a_line_has_its_french(french: Catalog) -> None:
+    sentences = said(Path(gateway.__file__).parent, "python", "files.py", {"ValueError": None})
+    assert len(sentences) >= 5
     assert {sentence for sentence in sentences if not _translated(french, sentence)} == set()
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import psutil
 import pytest
 
 from gateway.sealing import SealedLink
 from gateway.shelf_client import LinkClosed, WrongPasscode, open_link
 from storage.cluster import place_of
-from tests.journeys.conftest import CAPTURE, WEEKS, CommandLine
+from tests.journeys.conftest import CAPTURE, WEEKS, CommandLine, free_port, wait_for
 
 
 def opened(url: str, recipient: str = "Dr. Test", passcode: str | None = None) -> list[dict]:
@@ -121,6 +124,22 @@ def test_serve_runs_the_shelf_and_the_gateway_together(with_readings: CommandLin
         # and a sync at the same time works on
         again = gateway.json("replay", str(CAPTURE), "--patient", "Patient 1", "--timezone", "Europe/Paris")
         assert again["stored"] == 0
+
+
+def test_the_shelf_ends_with_the_process_that_started_it_even_if_that_is_killed(
+    passerelle: CommandLine,
+) -> None:
+    port = free_port()
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "serve", "--port", str(port)],
+        env=passerelle.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_for(f"http://127.0.0.1:{port}/health", serving)
+    (shelf,) = (child for child in psutil.Process(serving.pid).children() if "--role" in child.cmdline())
+    serving.kill()
+    serving.wait()
+    assert psutil.wait_procs([shelf], timeout=30)[1] == []
 
 
 def test_a_gateway_elsewhere_needs_a_token_of_the_shelf(with_readings: CommandLine, tmp_path) -> None:
