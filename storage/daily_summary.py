@@ -167,5 +167,16 @@ async def replace_days(
 async def days(conn: Connection, patient_id: int, first: date, last: date) -> tuple[DaySummary, ...]:
     """A patient's days, both included, in order of day, kind, unit and device."""
     values = {"patient_id": patient_id, "first": first, "last": last}
-    rows = await (await conn.execute(_SQL["days"], values)).fetchall()
+    return await _days(conn, "days", values)
+
+
+async def days_by_token(
+    conn: Connection, token_hash: bytes, first: date, last: date
+) -> tuple[DaySummary, ...]:
+    """The same for the role that serves HTTP; of a grant with a period, the days wholly within it."""
+    return await _days(conn, "by_token", {"token": token_hash, "first": first, "last": last})
+
+
+async def _days(conn: Connection, statement: str, values: Mapping[str, object]) -> tuple[DaySummary, ...]:
+    rows = await (await conn.execute(_SQL[statement], values)).fetchall()
     return tuple(DaySummary(row[0], Kind(row[1]), UNITS[row[2]], *row[3:]) for row in rows)

@@ -31,7 +31,7 @@ from storage.contexts import Key
 from storage.errors import UnknownPatient
 from storage.patients import Patient
 from storage.statements import statements
-from storage.writing import RecordColumns, RefusedFrame, Stored, Writing, writing
+from storage.writing import RecordColumns, RefusedFrame, Stored, Writing, refused_frames, writing
 
 __all__ = [
     "RecordColumns",
@@ -39,6 +39,7 @@ __all__ = [
     "Stored",
     "Writing",
     "last_effective_time",
+    "refused_frames",
     "series",
     "series_by_token",
     "writing",

@@ -102,6 +102,13 @@ async def writing(conn: Connection, device: StoredDevice) -> AsyncIterator[Writi
     yield Writing(conn, device, ZoneInfo(found[0]), current, next_id)
 
 
+async def refused_frames(conn: Connection, device: StoredDevice) -> tuple[RefusedFrame, ...]:
+    """The frames of a device that could not be read, the oldest first."""
+    key = {"patient_id": device.patient_id, "device_id": device.device_id}
+    rows = await (await conn.execute(_SQL["refused"], key)).fetchall()
+    return tuple(RefusedFrame(*row) for row in rows)
+
+
 class Writing:
     """A device's row is locked; `store` may be called once. Made by `writing`."""
 

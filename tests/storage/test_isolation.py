@@ -10,14 +10,13 @@ import psycopg
 import pytest
 
 from device_profiles.reading import Kind
-from storage import access_log, annotations, grants, readings
+from storage import access_log, annotations, daily_summary, grants, readings
 from storage.annotations import AnnotationKind, ReadingKey
 from storage.database import Database
 from storage.errors import DatabaseRefused, UnknownGrant, UnknownPatient
 from storage.grants import Grant
 from storage.patients import Patient
 from storage.shelf import Outcome
-from storage.statements import statements
 from tests.conftest import DATABASE
 from tests.storage.samples import START, glucose, meal, new_device, segment, store
 
@@ -163,13 +162,14 @@ async def test_a_grant_opens_its_kinds_and_its_period_only(database: Database, p
         assert len(await readings.series_by_token(conn, everything)) == 15
         of_kind = await readings.series_by_token(conn, ketones, kinds=[Kind.KETONE, Kind.BLOOD_GLUCOSE])
         of_hour = await readings.series_by_token(conn, hour)
-        row = await (await conn.execute(statements("daily_summary")["by_token"],
-            {"token": hour, "first": date(2026, 1, 1), "last": date(2026, 12, 31)})).fetchone()  # fmt: skip
+        whole = await daily_summary.days_by_token(conn, everything, date(2026, 1, 1), date(2026, 12, 31))
+        of_days = await daily_summary.days_by_token(conn, hour, date(2026, 1, 1), date(2026, 12, 31))
     assert set(of_kind.kind.tolist()) == {Kind.KETONE}
     assert of_kind.contexts == {}
     assert of_hour.sequence.tolist() == [2, 3, 4, 5]
     assert len(of_hour.contexts) == 4
-    assert row is None
+    assert sum(day.readings for day in whole) == 15
+    assert of_days == ()
 
 
 async def test_what_a_person_wrote_is_for_their_own_session(database: Database, patient: Patient) -> None:
