@@ -11,6 +11,7 @@ from pathlib import Path
 from device_profiles.reading import Device, DeviceIdentity
 from device_profiles.transcript import read_sessions
 from device_profiles.virtual_device import VirtualDevice, from_transcript
+from gateway.ble.limits import REPLAYED
 from gateway.ble.radio import open_radio
 from gateway.ble.records import Progress
 from gateway.ble.virtual_radio import virtual_radio
@@ -48,7 +49,7 @@ async def _play(meter: VirtualDevice, storing: Storing, progress: Progress | Non
     with tempfile.TemporaryDirectory() as bonds:
         async with (
             virtual_radio([meter], on_passkey=lambda _, digits: shown.put_nowait(digits)) as air,
-            open_radio(air.transport(), Path(bonds)) as radio,
+            open_radio(air.transport(), Path(bonds), REPLAYED) as radio,
         ):
             return await sync(radio, lambda _: True, storing, passkey=shown.get, full=True, progress=progress)
 

@@ -53,3 +53,7 @@ class Limits:
 
 
 LIMITS = Limits()
+
+REPLAYED = Limits(silence=2.0)
+"""For a captured sync that is played back: its frames follow one another at once, so two seconds without one
+mean that the capture ends there."""
