@@ -46,10 +46,12 @@ class _Int4(_ArrayLoader):
     element, native = ">i4", np.int32
 
 
-class _Time(_ArrayLoader):
-    """Microseconds since 1970 in UTC."""
-
+class _Int8(_ArrayLoader):
     element, native = ">i8", np.int64
+
+
+class _Time(_Int8):
+    """Microseconds since 1970 in UTC."""
 
     def load(self, data: Buffer) -> npt.NDArray[Any]:
         return super().load(data) + EPOCH_MICROSECONDS
@@ -57,5 +59,5 @@ class _Time(_ArrayLoader):
 
 def register_array_loaders(conn: Connection) -> None:
     """For the binary cursors of this connection."""
-    for name, loader in (("int2", _Int2), ("int4", _Int4), ("timestamptz", _Time)):
+    for name, loader in (("int2", _Int2), ("int4", _Int4), ("int8", _Int8), ("timestamptz", _Time)):
         conn.adapters.register_loader(conn.adapters.types[name].array_oid, loader)

@@ -47,21 +47,6 @@ __all__ = [
 
 _SQL = statements("readings")
 
-_COLUMNS = (
-    ("recorded_at", np.int64),
-    ("sequence", np.int32),
-    ("mantissa", np.int32),
-    ("flags", np.int32),
-    ("device_id", np.int32),
-    ("ordinal", np.int16),
-    ("kind", np.int16),
-    ("exponent", np.int16),
-    ("unit", np.int16),
-    ("absent", np.int16),
-    ("sample", np.int16),
-)
-"""What the statements of readings answer, in order, and the type it has in a ReadingSeries."""
-
 _LEFT_OUT = {AnnotationKind.NOT_MINE, AnnotationKind.MOVED_TO}
 
 
@@ -145,15 +130,15 @@ async def _series(
     start, end = (None if bound is None else int(microseconds((bound,))[0]) for bound in bounds)
     every = [segment for of_device in segments.values() for segment in of_device]
     beside = _Beside()
-    parts: list[tuple[Any, ...]] = []
+    parts: list[tuple[npt.NDArray[np.int64], ...]] = []
     for stretch in clock_segments.recorded_ranges(every, start, end):
         part = await _stretch(conn, reader, kinds, stretch, beside)
         if part is not None:
             parts.append(part)
-    columns = {
-        name: np.concatenate([part[index] for part in parts]).astype(kind) if parts else np.empty(0, kind)
-        for index, (name, kind) in enumerate(_COLUMNS)
-    }
+    none = [np.empty(0, np.int64)]
+    columns = _unpacked(
+        *(np.concatenate(column) for column in (zip(*parts, strict=True) if parts else [none] * 4))
+    )
     placed = _placed(columns, segments)
     kept = _kept(columns, placed, beside, (start, end))
     order = kept[np.lexsort((columns["sequence"][kept], placed["effective_time"][kept]))]
@@ -185,7 +170,7 @@ async def _setting(
 
 async def _stretch(
     conn: Connection, reader: _Reader, kinds: list[int] | None, stretch: Range, beside: _Beside
-) -> tuple[Any, ...] | None:
+) -> tuple[npt.NDArray[np.int64], ...] | None:
     """The columns of one stretch of `recorded_at`, or None; what lies beside goes to `beside`."""
     values = {**reader.whose, "kinds": kinds, "first": _bound(stretch[0]), "last": _bound(stretch[1])}
     async with conn.pipeline():
@@ -199,6 +184,28 @@ async def _stretch(
             await context_rows.fetchall(), await quantity_rows.fetchall(), await annotation_rows.fetchall()
         )
     return None if row is None or row[0] is None else row
+
+
+def _unpacked(
+    recorded_at: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+    marks: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int64],
+) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a ReadingSeries from those that the statements answer."""
+    return {
+        "recorded_at": recorded_at,
+        "sequence": (numbers >> 32).astype(np.int32),
+        "mantissa": numbers.astype(np.int32),
+        "flags": (marks >> 32).astype(np.int32),
+        "device_id": (marks >> 16).astype(np.int16).astype(np.int32),
+        "ordinal": marks.astype(np.int16),
+        "kind": (codes >> 40).astype(np.int16),
+        "exponent": (codes >> 32).astype(np.int8).astype(np.int16),
+        "unit": (codes >> 24).astype(np.uint8).astype(np.int16),
+        "absent": (codes >> 16).astype(np.uint8).astype(np.int16),
+        "sample": codes.astype(np.int16),
+    }
 
 
 class _Beside:

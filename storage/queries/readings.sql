@@ -9,16 +9,20 @@ SELECT device_id, scheme, identity, manufacturer, model, serial, firmware, profi
 FROM passerelle.devices_by_token(%(token)s)
 
 -- name: readings_of_patient
--- One stretch of a patient's readings, as columns of one length.
-SELECT array_agg(recorded_at), array_agg(sequence), array_agg(mantissa), array_agg(flags), array_agg(device_id),
-    array_agg(ordinal), array_agg(kind), array_agg(exponent), array_agg(unit), array_agg(absent), array_agg(sample)
+-- One stretch of a patient's readings, as columns of one length. Small numbers share an int8: an element of an
+-- array costs four bytes and a call however small it is, so four arrays arrive in half the time of eleven.
+SELECT array_agg(recorded_at),
+    array_agg((sequence::int8 << 32) | (mantissa::int8 & 4294967295)),
+    array_agg((flags::int8 << 32) | ((device_id::int8 & 65535) << 16) | (ordinal::int8 & 65535)),
+    array_agg(((kind::int8 & 255) << 40) | ((exponent::int8 & 255) << 32) | ((unit::int8 & 255) << 24)
+        | ((absent::int8 & 255) << 16) | (sample::int8 & 65535))
 FROM passerelle.reading
 WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
   AND (%(kinds)s::int2[] IS NULL OR kind = ANY (%(kinds)s::int2[]))
 
 -- name: readings_by_token
 -- The same, as far as a token goes.
-SELECT recorded_at, sequence, mantissa, flags, device_id, ordinal, kind, exponent, unit, absent, sample
+SELECT recorded_at, numbers, marks, codes
 FROM passerelle.readings_by_token(%(token)s, %(kinds)s::int2[], %(first)s, %(last)s)
 
 -- name: contexts_of_patient

@@ -61,18 +61,20 @@ BEGIN
         FROM passerelle.clock_segment s WHERE s.patient_id = who.patient_id AND s.superseded_at IS NULL;
 END $$;
 
--- One row of arrays of one length: the readings of a range of `recorded_at` that the token lets through.
+-- One row of arrays of one length: the readings of a range of `recorded_at` that the token lets through. Small
+-- numbers share an int8, as in `readings_of_patient`.
 CREATE FUNCTION passerelle.readings_by_token(token bytea, kinds int2[], first timestamptz, last timestamptz)
-RETURNS TABLE (recorded_at timestamptz[], sequence int4[], mantissa int4[], flags int4[], device_id int2[],
-    ordinal int2[], kind int2[], exponent int2[], unit int2[], absent int2[], sample int2[])
+RETURNS TABLE (recorded_at timestamptz[], numbers int8[], marks int8[], codes int8[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE who record;
 BEGIN
     who := passerelle.bearer(token);
-    RETURN QUERY SELECT array_agg(r.recorded_at), array_agg(r.sequence), array_agg(r.mantissa), array_agg(r.flags),
-        array_agg(r.device_id), array_agg(r.ordinal), array_agg(r.kind), array_agg(r.exponent), array_agg(r.unit),
-        array_agg(r.absent), array_agg(r.sample)
+    RETURN QUERY SELECT array_agg(r.recorded_at),
+        array_agg((r.sequence::int8 << 32) | (r.mantissa::int8 & 4294967295)),
+        array_agg((r.flags::int8 << 32) | ((r.device_id::int8 & 65535) << 16) | (r.ordinal::int8 & 65535)),
+        array_agg(((r.kind::int8 & 255) << 40) | ((r.exponent::int8 & 255) << 32) | ((r.unit::int8 & 255) << 24)
+            | ((r.absent::int8 & 255) << 16) | (r.sample::int8 & 65535))
         FROM passerelle.reading r
         WHERE r.patient_id = who.patient_id AND r.recorded_at BETWEEN first AND last
           AND (readings_by_token.kinds IS NULL OR r.kind = ANY (readings_by_token.kinds))
