@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from device_profiles.errors import SpaceError
+from device_profiles.text import one_line
 from gateway.sealing import FHIR_JSON, SealedLink, unseal
-from storage.shelf import Opening, Outcome
+from storage.shelf import RECIPIENT_MAX, Opening, Outcome
 
 # httpx tells every address it asks; a link's address is half of what opens it.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -196,7 +197,7 @@ def _opening(entry: dict[str, Any]) -> Opening:
     return Opening(
         number=entry["number"],
         opened_at=datetime.fromisoformat(entry["opened_at"]),
-        recipient=entry["recipient"],
+        recipient=one_line(entry["recipient"], RECIPIENT_MAX),  # a shelf may be anybody's
         outcome=Outcome[entry["outcome"].upper().replace("-", "_")],
         files=entry["files"],
     )

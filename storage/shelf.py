@@ -24,6 +24,9 @@ LOCATION_LIFE = timedelta(hours=1)
 PASSCODE_ATTEMPTS = 10
 """Wrong passcodes that a link bears in its whole life, unless its maker says otherwise."""
 
+RECIPIENT_MAX = 120
+"""Characters that are kept of who a visitor says they are."""
+
 _SQL = statements("shelf")
 
 

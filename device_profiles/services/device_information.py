@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from device_profiles.errors import MalformedMeasurement
+from device_profiles.text import one_line
 from device_profiles.wire import Reader, Writer
 
 SERVICE: Final = 0x180A
@@ -123,7 +124,7 @@ class DeviceInformation:
 
     @classmethod
     def of(cls, values: Mapping[int, bytes]) -> Self:
-        """Read the service's characteristics, by their UUIDs; spaces and zeros around texts are dropped."""
+        """Read the service's characteristics, by their UUIDs; of texts, what does not print is dropped."""
         texts = {name: _text(values[uuid]) for name, uuid in TEXTS.items() if uuid in values}
         return cls(**texts, system_id=_system_id(values.get(SYSTEM_ID, b"")))
 
@@ -148,7 +149,7 @@ TEXTS: Final = {
 
 def _text(raw: bytes) -> str | None:
     try:
-        return Text.decode(raw).text.strip(" \0\t\r\n") or None
+        return one_line(Text.decode(raw).text) or None
     except MalformedMeasurement:
         return None
 

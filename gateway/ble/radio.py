@@ -18,6 +18,7 @@ from bleak.backends.scanner import AdvertisementData
 from device_profiles import catalogue
 from device_profiles.errors import DeviceError
 from device_profiles.profile import Advertisement, DeviceProfile
+from device_profiles.text import one_line
 from gateway.ble.connection import Connection, within
 from gateway.ble.errors import (
     BondLost,
@@ -177,7 +178,7 @@ class Radio:
 
 def _found(device: BLEDevice, said: AdvertisementData) -> Found:
     services = tuple(int(uuid[:8], 16) for uuid in said.service_uuids if uuid.endswith(BASE_UUID))
-    name = said.local_name or device.name
+    name = one_line(said.local_name or device.name or "") or None  # anyone near may advertise anything
     advertisement = Advertisement(name, services, said.manufacturer_data)
     profile = catalogue.match(advertisement)
     return Found(device.address, name, profile, said.rssi, advertisement, device)
