@@ -36,6 +36,9 @@ FHIR_JSON: Final = "application/fhir+json"
 """`cty` of a sealed file and its `contentType` in the manifest: a fixed value of the specification."""
 
 LABEL_MAX: Final = 80
+PASSCODE_MIN: Final = 4
+"""With ten tries for the life of a link, four digits are guessed once in a thousand links."""
+PASSCODE_MAX: Final = 200
 URL_MAX: Final = 128
 _KEY_BYTES: Final = 32
 _OPENED_MAX: Final = 256 * 1024 * 1024  # a bundle of ten years of five-minute readings inflates to about that
@@ -67,6 +70,15 @@ class ShelfAddressTooLong(SpaceError):
     """A shelf whose address leaves no room for a link: the whole address has at most 128 characters."""
 
     sentence = "The address of the shelf is too long for a sharing link. Set a shorter PASSERELLE_SHELF_URL."
+
+
+class PasscodeUnusable(SpaceError):
+    """A passcode that anybody guesses, or that no shelf takes."""
+
+    sentence = (
+        "A passcode has {shortest} to {longest} characters, besides spaces. Choose another, or write "
+        "--passcode alone: then one is chosen."
+    )
 
 
 class HomeSecretUnusable(PasserelleError):
@@ -293,7 +305,12 @@ _SCRYPT: Final[Mapping[str, Any]] = {"length": 32, "n": 2**14, "r": 8, "p": 1}
 
 
 def hash_passcode(passcode: str) -> str:
-    """What a shelf keeps of a passcode: `scrypt$salt$hash`. The gateway makes it, the shelf only compares."""
+    """What a shelf keeps of a passcode: `scrypt$salt$hash`. The gateway makes it, the shelf only compares.
+
+    Raises `PasscodeUnusable`.
+    """
+    if len("".join(passcode.split())) < PASSCODE_MIN or len(passcode) > PASSCODE_MAX:
+        raise PasscodeUnusable(shortest=PASSCODE_MIN, longest=PASSCODE_MAX)
     salt = secrets.token_bytes(16)
     return f"scrypt${base64url(salt)}${base64url(_stretched(passcode, salt))}"
 

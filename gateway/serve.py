@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,13 @@ import uvicorn
 
 from device_profiles.errors import PasserelleError
 from gateway.home import Home
+from storage import shelf
+from storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 600
+"""Ciphertext of a link that is over stays no longer than this."""
 
 
 class Role(StrEnum):
@@ -145,6 +154,21 @@ async def shelf_process(
                 await asyncio.wait_for(process.wait(), 10)
         if process.returncode is None:
             process.kill()
+
+
+async def sweep_shelf(database: Database, stop: asyncio.Event) -> None:
+    """Throw away what nobody can open any more on a shelf, now and every ten minutes, until `stop`."""
+    while True:
+        try:
+            async with database.shelf() as connection:
+                await shelf.sweep(connection, datetime.now(UTC))
+        except PasserelleError as error:
+            logger.warning("sweep of the shelf: %s", type(error).__name__)
+        try:
+            await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
+        except TimeoutError:
+            continue
+        return
 
 
 async def serve_gateway(home: Home, stop: asyncio.Event) -> None:

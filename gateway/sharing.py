@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -54,8 +54,8 @@ class CreatedShare:
     """A share as its person hears of it, once. `waiting`: the shelf did not answer yet."""
 
     share: Share
-    url: str
-    passcode: str | None
+    url: str = field(repr=False)
+    passcode: str | None = field(repr=False)
     observations: int
     waiting: bool
 
@@ -84,9 +84,10 @@ async def create(
     """Share a person's readings: all, or those of the last `days` local days that have any.
 
     `until`: the last day on which the link opens, in the person's zone. Raises `UnknownPatient`,
-    `NothingToShare`, `EndInThePast`.
+    `NothingToShare`, `EndInThePast`, `PasscodeUnusable`.
     """
     now = datetime.now(UTC)
+    hashed = None if passcode is None else sealing.hash_passcode(passcode)
     async with home.database.writer() as connection:
         patient = await patients.find(connection, name)
         expires_at = _end(until, patient.zone, now)
@@ -95,7 +96,7 @@ async def create(
         if not observations:
             raise NothingToShare
         link_id, share_id = sealing.new_manifest_id(), uuid4()
-        kept = _Kept(link_id, sealing.new_key(), sealing.hash_passcode(passcode) if passcode else None)
+        kept = _Kept(link_id, sealing.new_key(), hashed)
         new = NewShare(
             share_id=share_id,
             link_hash=sealing.token_hash(link_id),
@@ -161,8 +162,8 @@ async def fetch_openings(home: Home) -> None:
 class _Kept:
     """What the gateway keeps of a link, wrapped under the home's secret."""
 
-    link_id: str
-    key: bytes
+    link_id: str = field(repr=False)
+    key: bytes = field(repr=False)
     passcode_hash: str | None
 
     def wrapped(self, secret: HomeSecret, share_id: UUID) -> bytes:

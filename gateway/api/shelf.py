@@ -7,7 +7,6 @@ ended, or was closed by wrong passcodes answers alike.
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,22 +18,22 @@ import orjson
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
 
+from device_profiles.text import one_line
 from gateway.api import problems, uploads
 from gateway.api.guard import Guard
 from gateway.api.problems import Problem, not_found, not_understood, place_of
-from gateway.sealing import FHIR_JSON, passcode_matches, token_hash
+from gateway.sealing import FHIR_JSON, PASSCODE_MAX, passcode_matches, token_hash
 from gateway.web import viewer
 from storage import shelf
 from storage.database import Database
-from storage.shelf import Link, Outcome, ShelvedFile
+from storage.shelf import RECIPIENT_MAX, Link, Outcome, ShelvedFile
 
 EMBEDDED_MAX: Final = 4 * 1024 * 1024
-"""The longest file that a manifest embeds when its reader sets no limit; a longer one has an address."""
+"""The longest file that a manifest embeds, whatever its reader allows; a longer one has an address."""
 LOCATION_LIFE: Final = timedelta(minutes=30)
 _MANIFEST_BODY_MAX: Final = 8 * 1024
-_RECIPIENT_MAX: Final = 120
 _FHIR_VERSION: Final = "4.0.1"
 
 WRONG_PASSCODE: Final = "The passcode is not the right one. Tries left before the link closes: {remaining}."
@@ -53,22 +52,18 @@ class ShelfSettings:
 class ManifestRequest(BaseModel):
     """What a reader asks with; what is not known of it is ignored, as the specification wants."""
 
-    recipient: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-    passcode: Annotated[str, StringConstraints(max_length=200)] | None = None
+    recipient: Annotated[str, AfterValidator(lambda said: one_line(said, RECIPIENT_MAX)), Field(min_length=1)]
+    """Who they say they are, as the patient will read it."""
+    passcode: Annotated[str, StringConstraints(max_length=PASSCODE_MAX)] | None = None
     embedded_length_max: Annotated[int | None, Field(alias="embeddedLengthMax", ge=0)] = None
-
-    @property
-    def visitor(self) -> str:
-        """Who they say they are, as the patient will read it: one line, nothing that turns the text."""
-        shown = re.sub(r"\s+", " ", self.recipient)
-        return "".join(character for character in shown if character.isprintable())[:_RECIPIENT_MAX]
 
 
 def create_shelf_app(database: Database, settings: ShelfSettings) -> FastAPI:
     """The shelf as an application: manifests, files, the uploaders' API, the viewer, `/health`."""
     # Its lines hold the whole path, and a path opens a link: whoever runs this, it stays silent.
     logging.getLogger("uvicorn.access").disabled = True
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    # No redirect to the same address without its last slash: it would name the host that the request names.
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.database = database
     app.state.settings = settings
     app.state.comparing = CapacityLimiter(2)  # a comparison holds 16 MB
@@ -117,7 +112,7 @@ async def manifest(manifest_id: _Id, request: Request) -> Response:
                 )
                 content["location"] = f"{request.app.state.settings.public_url}/shl/file/{token}"
             entries.append(_entry(link, file) | content)
-        await shelf.record_opening(conn, link_hash, asked.visitor, Outcome.OPENED, len(files), now)
+        await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.OPENED, len(files), now)
     return Response(orjson.dumps({"files": entries}), media_type="application/json")
 
 
@@ -145,11 +140,11 @@ async def _admitted(app: FastAPI, link_hash: bytes, asked: ManifestRequest) -> L
     async with app.state.database.shelf() as conn:
         link = await shelf.active_link(conn, link_hash, now)
         if link is None:
-            await shelf.record_opening(conn, link_hash, asked.visitor, Outcome.ENDED, 0, now)
+            await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.ENDED, 0, now)
         elif link.passcode_hash is not None:
             attempt = await shelf.debit_attempt(conn, link_hash, now)
             if attempt is None:
-                await shelf.record_opening(conn, link_hash, asked.visitor, Outcome.NO_ATTEMPTS_LEFT, 0, now)
+                await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.NO_ATTEMPTS_LEFT, 0, now)
     if link is None or (link.passcode_hash is not None and attempt is None):
         raise not_found()
     if attempt is None:
@@ -162,7 +157,7 @@ async def _admitted(app: FastAPI, link_hash: bytes, asked: ManifestRequest) -> L
         if right:
             await shelf.refund_attempt(conn, link_hash)
         else:
-            await shelf.record_opening(conn, link_hash, asked.visitor, Outcome.WRONG_PASSCODE, 0, now)
+            await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.WRONG_PASSCODE, 0, now)
     if not right:
         left = {"remainingAttempts": attempt.attempts_left}
         raise Problem(HTTPStatus.UNAUTHORIZED, WRONG_PASSCODE, members=left, remaining=attempt.attempts_left)
@@ -170,7 +165,7 @@ async def _admitted(app: FastAPI, link_hash: bytes, asked: ManifestRequest) -> L
 
 
 def _embedded_max(asked: ManifestRequest) -> int:
-    return EMBEDDED_MAX if asked.embedded_length_max is None else asked.embedded_length_max
+    return min(EMBEDDED_MAX, EMBEDDED_MAX if asked.embedded_length_max is None else asked.embedded_length_max)
 
 
 def _entry(link: Link, file: ShelvedFile) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -23,6 +23,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from gateway.api.problems import Problem, not_found, not_understood, place_of
@@ -73,6 +74,13 @@ class UploadedLink(BaseModel):
     passcode_hash: Annotated[str, StringConstraints(pattern=r"^scrypt\$[\w-]{22}\$[\w-]{43}$")] | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] = shelf.PASSCODE_ATTEMPTS
     files: Annotated[list[UploadedFile], Field(min_length=1, max_length=20)]
+
+    @model_validator(mode="after")
+    def guarded(self) -> Self:
+        """Refuses a link that says it wants a passcode and would open without, and the reverse."""
+        if ("P" in self.flags) != (self.passcode_hash is not None):
+            raise ValueError("flags and passcode do not agree")
+        return self
 
 
 async def _uploader(request: Request) -> Uploader:

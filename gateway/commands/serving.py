@@ -62,7 +62,7 @@ async def _serve(roles: set[Role], host: str, port: int | None, until_eof: bool)
 
 async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
     from gateway.api.shelf import ShelfSettings, create_shelf_app
-    from gateway.serve import is_loopback, listening_socket, serve_app
+    from gateway.serve import is_loopback, listening_socket, serve_app, sweep_shelf
     from gateway.shelf_home import opened_shelf
 
     with listening_socket(host, port) as listening:
@@ -77,7 +77,7 @@ async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
             )
             public_url = settings.public_url or f"http://{host}:{listening.getsockname()[1]}"
             app = create_shelf_app(database, ShelfSettings(public_url=public_url))
-            await serve_app(app, listening, stop)
+            await asyncio.gather(sweep_shelf(database, stop), serve_app(app, listening, stop))
 
 
 async def _gateway(host: str, port: int, stop: asyncio.Event) -> None:

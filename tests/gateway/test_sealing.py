@@ -19,6 +19,7 @@ from gateway.sealing import (
     HomeSecretUnusable,
     LabelTooLong,
     LinkMalformed,
+    PasscodeUnusable,
     SealBroken,
     SealedLink,
     ShelfAddressTooLong,
@@ -177,6 +178,12 @@ def test_a_passcode_is_kept_only_as_a_slow_hash_with_its_own_salt() -> None:
     assert "482913" not in kept[0]
     assert all(passcode_matches("482913", one) for one in kept)
     assert not passcode_matches("482914", kept[0])
+
+
+@pytest.mark.parametrize("passcode", ["", "    ", "1", "12 3", "1" * 201])
+def test_a_passcode_that_protects_nothing_is_refused(passcode: str) -> None:
+    with pytest.raises(PasscodeUnusable):
+        hash_passcode(passcode)
 
 
 def test_a_passcode_typed_with_a_space_behind_or_composed_otherwise_is_the_same() -> None:

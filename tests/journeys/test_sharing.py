@@ -72,6 +72,17 @@ def test_a_passcode_of_ones_own_is_taken(with_readings: CommandLine) -> None:
         assert observations(opened(made["url"], "Dr. Test", "épinard 7"))
 
 
+def test_a_passcode_that_protects_nothing_is_refused_and_nothing_is_shared(
+    with_readings: CommandLine,
+) -> None:
+    for passcode in ("", "   ", "12"):
+        ended = with_readings.run(
+            "share", "create", "--patient", "Patient 1", "--passcode", passcode, status=1
+        )
+        assert "A passcode has 4 to 200 characters" in ended.stderr
+    assert with_readings.json("share", "list") == []
+
+
 def test_a_share_waits_for_a_shelf_that_is_down_and_serve_delivers_it(with_readings: CommandLine) -> None:
     made = with_readings.with_environment(PASSERELLE_SHELF_URL="http://127.0.0.1:9").json(
         "share", "create", "--patient", "Patient 1"

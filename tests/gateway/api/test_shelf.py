@@ -11,7 +11,10 @@ import httpx
 import pytest
 
 from gateway.sealing import new_manifest_id, unseal
+from gateway.serve import sweep_shelf
 from gateway.shelf_client import LinkClosed, WrongPasscode, open_link
+from storage import shelf as shelving
+from storage.database import Database
 from storage.shelf import Outcome
 from tests.gateway.api.serving import RunningShelf, Shared, share
 
@@ -67,7 +70,7 @@ def test_the_address_of_a_file_ends_within_the_hour(shelf: RunningShelf) -> None
 
 def test_a_link_without_a_recipient_does_not_open(shelf: RunningShelf) -> None:
     shared = share(shelf, CONTENT)
-    for said in ({"recipient": " "}, {"recipient": None}, {"recipient": 3}):
+    for said in ({"recipient": " "}, {"recipient": "\u200b\u202e"}, {"recipient": None}, {"recipient": 3}):
         assert httpx.post(shared.link.manifest_url, json=said).status_code == 400
     assert httpx.post(shared.link.manifest_url, content=b"not JSON").status_code == 400
     assert openings(shared) == []
@@ -239,6 +242,38 @@ def test_the_log_holds_no_address_that_opens_a_link_and_no_name(
     manifest_id = shared.link.manifest_url.rpartition("/")[2]
     for secret in (manifest_id, "a-name-of-someone", "482913", shared.token):
         assert secret not in written
+
+
+def test_a_long_file_is_never_embedded_whatever_the_reader_allows(
+    shelf: RunningShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.api.shelf.EMBEDDED_MAX", 10)
+    (file,) = ask(share(shelf, CONTENT), embeddedLengthMax=10**9).json()["files"]
+    assert "embedded" not in file
+
+
+def test_no_answer_leads_to_a_host_that_the_request_names(shelf: RunningShelf) -> None:
+    shared = share(shelf, CONTENT)
+    named = {"Host": "another.example"}
+    for path in ("/view/", "/health/", shared.link.manifest_url.removeprefix(shelf.url) + "/"):
+        for method in ("GET", "POST"):
+            answer = httpx.request(method, shelf.url + path, headers=named)
+            assert answer.status_code in {404, 405}
+            assert "another.example" not in str(answer.headers)
+    assert "another.example" not in httpx.get(shelf.url, headers=named).headers["location"]
+
+
+def test_while_a_shelf_serves_what_nobody_can_open_any_more_is_thrown_away(shelf: RunningShelf) -> None:
+    over, open_still = share(shelf, CONTENT, expires_in=timedelta(seconds=-1)), share(shelf, CONTENT)
+
+    async def left(database: Database) -> list[int]:
+        stop = asyncio.Event()
+        stop.set()
+        await sweep_shelf(database, stop)
+        async with database.shelf() as conn:
+            return [len(await shelving.files(conn, one.link_hash)) for one in (over, open_still)]
+
+    assert shelf.run(left) == [0, 1]
 
 
 def test_the_shelf_says_that_it_is_well(shelf: RunningShelf) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from gateway.sealing import SealedLink, new_key, seal, token_hash
+from gateway.sealing import SealedLink, hash_passcode, new_key, seal, token_hash
 from gateway.shelf_client import (
     LinkClosed,
     ShelfClient,
@@ -110,6 +110,8 @@ def test_a_gateway_cannot_touch_another_ones_link(shelf: RunningShelf) -> None:
         {"files": [{"jwe": seal(CONTENT, new_key()), "content_type": "text/html"}]},
         {"files": [{"jwe": seal(CONTENT, new_key())}], "flags": "PU"},
         {"files": [{"jwe": seal(CONTENT, new_key())}], "passcode_hash": "482913"},
+        {"files": [{"jwe": seal(CONTENT, new_key())}], "flags": "P"},
+        {"files": [{"jwe": seal(CONTENT, new_key())}], "passcode_hash": hash_passcode("482913")},
         {"files": [{"jwe": seal(CONTENT, new_key())}], "expires_at": "2030-01-01T00:00:00"},
         {"files": [{"jwe": seal(CONTENT, new_key())}], "key": "AAAA"},
         "not a link",
