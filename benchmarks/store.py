@@ -86,11 +86,11 @@ def table_rows(all_readings: Sequence[Reading], device: StoredDevice) -> list[tu
 
 def copied_bytes(all_readings: Sequence[Reading], device: StoredDevice) -> bytes:
     rows = columns_of(all_readings).copied(device.patient_id, device.device_id)
-    return b"".join((COPY_HEADER, *rows, COPY_TRAILER))
+    return COPY_HEADER + rows + COPY_TRAILER
 
 
 def columns_of(all_readings: Sequence[Reading]) -> Columns:
-    return Columns.of(all_readings, RecordKeys.of(all_readings), np.zeros(len(all_readings), np.int16))
+    return Columns.of(all_readings, RecordKeys.of(all_readings), np.zeros(ROWS, np.int16))
 
 
 async def fresh_device(database: Database) -> StoredDevice:

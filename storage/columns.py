@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,10 @@ from storage.errors import ValueNotStorable
 NO_SAMPLE = -1
 NO_OFFSET = -32768
 """Stand for none in columns without nulls: a null would make every row eight bytes longer."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT_SECONDS = 2.0**32
+"""Below it, from 1834 to 2105, a float of seconds tells microseconds apart."""
 
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """0001-01-01 and the end of 9999-12-31."""
@@ -99,26 +102,24 @@ class Columns:
     def of(cls, readings: Sequence[Reading], keys: RecordKeys, ordinal: npt.NDArray[np.int16]) -> Columns:
         """The columns of readings that have these keys, under these ordinals. Raises ValueNotStorable."""
         count = len(readings)
-        numbers = [stored_number(reading.quantities[0]) for reading in readings]
-        table = np.fromiter(chain.from_iterable(numbers), np.int32, 4 * count).reshape(count, 4)
-        mantissa, exponent, unit, absent = table.T
+        numbers = Numbers.of([reading.quantities[0] for reading in readings])
         samples = [reading.sample for reading in readings]
         times = [reading.device_time for reading in readings]
         try:
             return cls(
                 recorded_at=keys.recorded_at,
                 sequence=keys.sequence,
-                mantissa=mantissa,
+                mantissa=numbers.mantissa,
                 flags=np.fromiter([reading.flags for reading in readings], np.int32, count),
                 ordinal=ordinal,
                 kind=np.fromiter([reading.kind for reading in readings], np.int16, count),
-                exponent=exponent.astype(np.int16),
-                unit=unit.astype(np.int16),
-                absent=absent.astype(np.int16),
-                sample=np.array([_sample(sample) for sample in samples], np.int16)
+                exponent=numbers.exponent,
+                unit=numbers.unit,
+                absent=numbers.absent,
+                sample=np.fromiter(map(_sample, samples), np.int16, count)
                 if any(samples)
                 else np.full(count, NO_SAMPLE, np.int16),
-                offset_minutes=np.array([_offset(time) for time in times], np.int16)
+                offset_minutes=np.fromiter(map(_offset, times), np.int16, count)
                 if any(times)
                 else np.full(count, NO_OFFSET, np.int16),
                 raw=[reading.raw for reading in readings],
@@ -135,28 +136,39 @@ class Columns:
         arrays = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in names}
         return cls(**arrays, raw=[raw for block in blocks for raw in block.raw])
 
-    def copied(self, patient_id: int, device_id: int) -> Iterator[bytes]:
-        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER, in parts.
+    def take(self, rows: npt.NDArray[np.intp]) -> Columns:
+        """Some of the rows, in this order."""
+        arrays = {
+            field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "raw"
+        }
+        return Columns(**arrays, raw=[self.raw[row] for row in rows.tolist()])
 
-        Columns in the order of COPY_COLUMNS, `raw` last.
+    def copied(self, patient_id: int, device_id: int) -> bytes:
+        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER.
+
+        Columns in the order of COPY_COLUMNS, `raw` last. Rows whose `raw` has one length are an array too.
         """
         lengths = np.fromiter(map(len, self.raw), np.int32, len(self))
-        for length in np.unique(lengths).tolist():
-            yield self._copied(np.flatnonzero(lengths == length), length, patient_id, device_id)
+        found = np.unique(lengths).tolist()
+        alike = [self] if len(found) == 1 else [self.take(np.flatnonzero(lengths == each)) for each in found]
+        return b"".join(
+            part.rows(length, patient_id, device_id).tobytes()
+            for part, length in zip(alike, found, strict=True)
+        )
 
-    def _copied(self, chosen: npt.NDArray[np.intp], length: int, patient_id: int, device_id: int) -> bytes:
-        """Rows whose last column has one length, so that they are an array too."""
+    def rows(self, length: int, patient_id: int, device_id: int) -> npt.NDArray[np.void]:
+        """The same as an array, for rows whose `raw` has this length."""
         row = _copy_row(length).copy()
         row["patient_id"] = patient_id
         row["device_id"] = device_id
-        rows = np.repeat(row, len(chosen))
+        rows = np.repeat(row, len(self))
         for name, _ in COPY_COLUMNS:
             if name not in {"patient_id", "device_id", "recorded_at"}:
-                rows[name] = getattr(self, name)[chosen]
-        rows["recorded_at"] = self.recorded_at[chosen] - EPOCH_MICROSECONDS
+                rows[name] = getattr(self, name)
+        rows["recorded_at"] = self.recorded_at - EPOCH_MICROSECONDS
         if length:
-            rows["raw"] = np.frombuffer(b"".join([self.raw[row] for row in chosen.tolist()]), f"V{length}")
-        return rows.tobytes()
+            rows["raw"] = np.frombuffer(b"".join(self.raw), f"V{length}")
+        return rows
 
 
 @cache
@@ -173,9 +185,12 @@ def _copy_row(length: int) -> npt.NDArray[np.void]:
 
 
 def microseconds(times: Iterable[datetime]) -> npt.NDArray[np.int64]:
-    """Aware datetimes as microseconds since 1970 in UTC; a float holds them until 2242."""
-    seconds = np.array([time.timestamp() for time in times], np.float64)
-    return np.rint(seconds * 1e6).astype(np.int64)
+    """Aware datetimes as microseconds since 1970 in UTC, exactly."""
+    moments = list(times)
+    seconds = np.fromiter(map(datetime.timestamp, moments), np.float64, len(moments))
+    if np.all(np.abs(seconds) < _EXACT_SECONDS):
+        return np.rint(seconds * 1e6).astype(np.int64)
+    return np.array([(moment - _EPOCH) // timedelta(microseconds=1) for moment in moments], np.int64)
 
 
 def moment(time: int) -> datetime:
@@ -184,20 +199,46 @@ def moment(time: int) -> datetime:
     return datetime.fromtimestamp(time // 1_000_000, UTC).replace(microsecond=time % 1_000_000)
 
 
-def stored_number(quantity: Quantity) -> tuple[int, int, int, int]:
-    """(mantissa, exponent, index of the unit, absent or 0). Raises ValueNotStorable."""
-    try:
-        if quantity.value is None:
-            return 0, 0, _UNIT[quantity.unit], int(quantity.absent or 0)
-        # By its text, since 5.5 and 5.50 are equal and hash alike, but are written with other digits.
-        return _parts(str(quantity.value), quantity.unit)
-    except KeyError:
-        raise ValueNotStorable from None
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """Quantities, a row each: mantissa × 10^exponent in UNITS[unit], or `absent`."""
+
+    mantissa: npt.NDArray[np.int32]
+    exponent: npt.NDArray[np.int16]
+    unit: npt.NDArray[np.int16]
+    absent: npt.NDArray[np.int16]
+
+    @classmethod
+    def of(cls, quantities: Sequence[Quantity]) -> Numbers:
+        """Every number digit by digit. Raises ValueNotStorable."""
+        count = len(quantities)
+        # By their texts, since 5.5 and 5.50 are equal and hash alike, but are written with other digits. Few
+        # numbers occur, often.
+        texts = list(map(str, [quantity.value for quantity in quantities]))
+        place = {text: index for index, text in enumerate(set(texts))}
+        parts = np.array([_parts(text) for text in place], np.int32).reshape(-1, 2)
+        mantissa, exponent = parts[np.fromiter(map(place.__getitem__, texts), np.intp, count)].T
+        units = [quantity.unit for quantity in quantities]
+        absent = [quantity.absent for quantity in quantities]
+        try:
+            codes = {unit: _UNIT[unit] for unit in set(units)}
+        except KeyError:
+            raise ValueNotStorable from None
+        return cls(
+            mantissa=mantissa,
+            exponent=exponent.astype(np.int16),
+            unit=np.fromiter(map(codes.__getitem__, units), np.int16, count),
+            absent=np.fromiter([each or 0 for each in absent], np.int16, count)
+            if any(absent)
+            else np.zeros(count, np.int16),
+        )
 
 
 @lru_cache(maxsize=8192)
-def _parts(number: str, unit: str) -> tuple[int, int, int, int]:
-    """A decimal number as mantissa and exponent that fit their columns, with its unit."""
+def _parts(number: str) -> tuple[int, int]:
+    """The text of a decimal number, or of None, as mantissa and exponent that fit their columns."""
+    if number == "None":
+        return 0, 0
     value = Decimal(number)
     for candidate in (value, value.normalize()):
         sign, digits, exponent = candidate.as_tuple()
@@ -205,7 +246,7 @@ def _parts(number: str, unit: str) -> tuple[int, int, int, int]:
             break
         mantissa = int("".join(map(str, digits))) * (-1 if sign else 1)
         if abs(mantissa) <= _INT4.max and abs(exponent) <= _INT2.max:
-            return mantissa, exponent, _UNIT[unit], 0
+            return mantissa, exponent
     raise ValueNotStorable
 
 

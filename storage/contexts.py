@@ -13,7 +13,7 @@ from psycopg import AsyncCursor
 
 from device_profiles.reading import UNITS, Absent, Context, Measurand, Quantity, Reading
 from storage import outbox
-from storage.columns import RecordKeys, microseconds, moment, stored_number
+from storage.columns import Numbers, RecordKeys, microseconds, moment
 from storage.connection import Connection
 from storage.devices import StoredDevice
 from storage.known import SortedOut
@@ -45,7 +45,8 @@ async def store(
     A context is joined to its record by key, whenever it comes; the first one that came stays. To be called
     in a pipeline; `joined` fetches the answer.
     """
-    with_context = [row for row, reading in enumerate(readings) if reading.context is not None]
+    contexts = [reading.context for reading in readings]
+    with_context = [row for row, context in enumerate(contexts) if context] if any(contexts) else []
     new = set(sorted_out.new.tolist()) if with_context else set()
     fresh = [row for row in with_context if row in new]
     known = [row for row in with_context if row not in new]
@@ -117,16 +118,17 @@ async def _store_quantities(
     keys: RecordKeys,
     sorted_out: SortedOut,
 ) -> None:
-    several = [row for row in sorted_out.new.tolist() if len(readings[row].quantities) > 1]
+    if max(map(len, [reading.quantities for reading in readings]), default=1) == 1:
+        return
     further = [
         (row, place, quantity)
-        for row in several
+        for row in sorted_out.new.tolist()
         for place, quantity in enumerate(readings[row].quantities[1:], 1)
     ]
     if not further:
         return
     rows, places, quantities = zip(*further, strict=True)
-    mantissa, exponent, unit, absent = zip(*map(stored_number, quantities), strict=True)
+    numbers = Numbers.of(quantities)
     of_rows = _keys(keys, sorted_out, rows)
     months = sorted({moment(time).date().replace(day=1) for time in of_rows["recorded_at"]})
     await conn.execute(_SQL["ensure_months"], {"parent": "reading_quantity", "months": months})
@@ -135,9 +137,9 @@ async def _store_quantities(
         "device_id": device.device_id,
         "place": list(places),
         "measurand": [int(quantity.of) for quantity in quantities],
-        "mantissa": list(mantissa),
-        "exponent": list(exponent),
-        "unit": list(unit),
-        "absent": list(absent),
+        "mantissa": numbers.mantissa.tolist(),
+        "exponent": numbers.exponent.tolist(),
+        "unit": numbers.unit.tolist(),
+        "absent": numbers.absent.tolist(),
     }
     await conn.execute(_SQL["insert_quantities"], {**of_rows, **values})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -50,23 +51,8 @@ class DaySummary:
     numbers: int
     total: float
     squares: float
-    lowest: float | None = None
-    highest: float | None = None
-
-
-_COUNTED = (
-    "readings",
-    "below_range",
-    "above_range",
-    "very_low",
-    "low",
-    "target",
-    "high",
-    "very_high",
-    "numbers",
-    "total",
-    "squares",
-)
+    lowest: float | None
+    highest: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,79 +75,71 @@ class DayColumns:
 
 def summarise(columns: DayColumns, zone: ZoneInfo, device_id: int) -> list[DaySummary]:
     """The summaries of all days that occur, in order of day, kind and unit."""
+    if not len(columns.kind):
+        return []
     days = local_days(columns.effective_time, zone)
-    # One number for day, kind and unit, since numbers are sorted much faster than triples.
+    # One number for day, kind and unit; then every group is a run of rows.
     keys = (days << 32) + (columns.kind.astype(np.int64) << 16) + columns.unit
-    groups, row_group = np.unique(keys, return_inverse=True)
-    count = len(groups)
-    values = columns.values()
-    low, high = columns.absent == Absent.BELOW_RANGE, columns.absent == Absent.ABOVE_RANGE
-    classes = _classes(columns, values, low, high)
-    per_class = np.zeros((count, 6), np.int64)
-    np.add.at(per_class, (row_group, classes), 1)
+    order = np.argsort(keys, kind="stable")
+    keys, values = keys[order], columns.values()[order]
+    begins = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    low, high = (columns.absent[order] == reason for reason in (Absent.BELOW_RANGE, Absent.ABOVE_RANGE))
+    classes = _classes(columns.kind[order], columns.unit[order], values, low, high)
     numbers = ~np.isnan(values)
-    group, value = row_group[numbers], values[numbers]
-    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(lowest, group, value)
-    np.maximum.at(highest, group, value)
-    columns_of_days = (
-        np.bincount(row_group, minlength=count),
-        np.bincount(row_group[low], minlength=count),
-        np.bincount(row_group[high], minlength=count),
-        *per_class.T[1:],
-        np.bincount(group, minlength=count),
-        np.bincount(group, value, count),
-        np.bincount(group, value * value, count),
+    counted = (np.ones(len(keys), np.bool_), low, high, *(classes == each for each in range(1, 6)), numbers)
+    found = np.where(numbers, values, 0.0)
+    table = (
+        *(np.add.reduceat(each, begins, dtype=np.int64).tolist() for each in counted),
+        *(np.add.reduceat(each, begins).tolist() for each in (found, found * found)),
+        np.minimum.reduceat(np.where(numbers, values, np.inf), begins).tolist(),
+        np.maximum.reduceat(np.where(numbers, values, -np.inf), begins).tolist(),
     )
-    found = []
-    for index, key in enumerate(groups.tolist()):
-        day, kind, unit = key >> 32, key >> 16 & 0xFFFF, key & 0xFFFF
-        counted = dict(zip(_COUNTED, (column[index].item() for column in columns_of_days), strict=True))
-        if counted["numbers"]:
-            counted |= {"lowest": lowest[index].item(), "highest": highest[index].item()}
-        found.append(DaySummary(day_date(day), Kind(kind), UNITS[unit], device_id, **counted))
-    return found
+    return [_summary(key, device_id, *row) for key, *row in zip(keys[begins].tolist(), *table, strict=True)]
+
+
+def _summary(key: int, device_id: int, *row: Any) -> DaySummary:
+    counted = dict(zip(DaySummary.__slots__[4:], row, strict=True))
+    if not counted["numbers"]:
+        counted |= {"lowest": None, "highest": None}
+    kind, unit = key >> 16 & 0xFFFF, key & 0xFFFF
+    return DaySummary(day_date(key >> 32), Kind(kind), UNITS[unit], device_id, **counted)
 
 
 def _classes(
-    columns: DayColumns,
+    kind: npt.NDArray[np.int16],
+    unit: npt.NDArray[np.int16],
     values: npt.NDArray[np.float64],
     low: npt.NDArray[np.bool_],
     high: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.intp]:
+) -> npt.NDArray[np.int8]:
     """1 very low … 5 very high, 0 for a row that is in no range."""
-    classes = np.zeros(len(values), np.intp)
-    glucose = np.isin(columns.kind, CLASSED)
-    for unit, (a, b, c, d) in BOUNDS.items():
-        rows = glucose & (columns.unit == UNITS.index(unit))
-        value = values[rows]
-        found = 1 + (value >= a).astype(np.intp) + (value >= b) + (value > c) + (value > d)
-        classes[rows] = np.where(np.isnan(value), 0, found)
-        classes[rows & low] = 1
-        classes[rows & high] = 5
+    classes = np.zeros(len(values), np.int8)
+    glucose = (kind == CLASSED[0]) | (kind == CLASSED[1])
+    for name, (a, b, c, d) in BOUNDS.items():
+        of_unit = glucose & (unit == UNITS.index(name))
+        if of_unit.any():
+            found = 1 + (values >= a).astype(np.int8) + (values >= b) + (values > c) + (values > d)
+            classes = np.where(of_unit & ~np.isnan(values), found, classes)
+            classes[of_unit & low] = 1
+            classes[of_unit & high] = 5
     return classes
 
 
-async def replace_days(
-    conn: Connection,
-    patient_id: int,
-    device_id: int,
-    span: tuple[date, date],
-    summaries: Sequence[DaySummary],
-) -> None:
-    """Puts summaries in the place of all that a device has between two days (included)."""
-    key = {"patient_id": patient_id, "device_id": device_id}
-    await conn.execute(_SQL["drop"], {**key, "first": span[0], "last": span[1]})
-    kept = [day for day in summaries if span[0] <= day.day <= span[1]]
-    if kept:
-        columns = {
-            name: [getattr(day, name) for day in kept]
-            for name in DaySummary.__slots__
-            if name not in {"kind", "unit", "device_id"}
+async def drop(conn: Connection, patient_id: int, device_id: int, span: tuple[date, date]) -> None:
+    """Throws away what a device has between two days (included)."""
+    values = {"patient_id": patient_id, "device_id": device_id, "first": span[0], "last": span[1]}
+    await conn.execute(_SQL["drop"], values)
+
+
+async def add(conn: Connection, patient_id: int, summaries: Sequence[DaySummary]) -> None:
+    """Writes summaries of days that have none."""
+    if summaries:
+        columns: dict[str, Any] = {
+            name: [getattr(summary, name) for summary in summaries] for name in DaySummary.__slots__
         }
-        kinds = [int(day.kind) for day in kept]
-        units = [UNITS.index(day.unit) for day in kept]
-        await conn.execute(_SQL["insert"], {**key, **columns, "kind": kinds, "unit": units})
+        columns["kind"] = [int(kind) for kind in columns["kind"]]
+        columns["unit"] = [UNITS.index(unit) for unit in columns["unit"]]
+        await conn.execute(_SQL["insert"], {"patient_id": patient_id, **columns})
 
 
 async def days(conn: Connection, patient_id: int, first: date, last: date) -> tuple[DaySummary, ...]:

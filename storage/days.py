@@ -8,8 +8,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from storage.columns import moment
-
 MICROSECONDS_A_SECOND = 1_000_000
 MICROSECONDS_A_DAY = 86_400 * MICROSECONDS_A_SECOND
 
@@ -24,16 +22,16 @@ def local_days(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.i
 
     The zone is asked twice per day of UTC; only where its offset changes within the day, once per reading.
     """
-    offsets = np.zeros(len(times), np.int64)
-    utc_days, row_day = np.unique(times // MICROSECONDS_A_DAY, return_inverse=True)
-    for index, day in enumerate(utc_days.tolist()):
-        begin = day * MICROSECONDS_A_DAY
-        offset = _offset(begin, zone)
-        rows = row_day == index
-        if offset == _offset(begin + MICROSECONDS_A_DAY - 1, zone):
-            offsets[rows] = offset
-        else:
-            offsets[rows] = [_offset(time, zone) for time in times[rows].tolist()]
+    utc_days = times // MICROSECONDS_A_DAY
+    days = np.unique(utc_days)
+    at_begin = np.array([_offset(day * MICROSECONDS_A_DAY, zone) for day in days.tolist()], np.int64)
+    at_end = np.array([_offset((day + 1) * MICROSECONDS_A_DAY - 1, zone) for day in days.tolist()], np.int64)
+    if np.all(at_begin == at_begin[:1]) and np.all(at_end == at_begin[:1]):
+        return (times + at_begin[:1]) // MICROSECONDS_A_DAY if len(times) else utc_days
+    row_day = np.searchsorted(days, utc_days)
+    offsets = at_begin[row_day]
+    changing = np.flatnonzero((at_begin != at_end)[row_day])
+    offsets[changing] = [_offset(time, zone) for time in times[changing].tolist()]
     return (times + offsets) // MICROSECONDS_A_DAY
 
 
@@ -51,5 +49,6 @@ def day_date(day: int) -> date:
 
 def _offset(time: int, zone: ZoneInfo) -> int:
     """The zone's offset at a moment, in microseconds."""
-    offset = moment(min(max(time, _EARLIEST_TIME), _LATEST_TIME)).astimezone(zone).utcoffset() or timedelta(0)
+    second = min(max(time, _EARLIEST_TIME), _LATEST_TIME) // MICROSECONDS_A_SECOND
+    offset = datetime.fromtimestamp(second, zone).utcoffset() or timedelta(0)
     return int(offset.total_seconds()) * MICROSECONDS_A_SECOND

@@ -44,15 +44,16 @@ class KnownRecords:
 
 async def known_records(conn: Connection, key: dict[str, int], stretches: Sequence[Range]) -> KnownRecords:
     """What is stored of a device (`key`: patient_id and device_id) in these stretches of `recorded_at`."""
-    asked = []
+    asked, parts = [], []
     async with conn.pipeline():
         for first, last in stretches:
-            values = {**key, "first": moment(first), "last": moment(last)}
-            cursor = conn.cursor(binary=True)
-            await cursor.execute(_SQL["known"], values)
-            asked.append((cursor, await conn.execute(_SQL["left_out"], values)))
-        rows = [(await cursor.fetchone(), await left_out.fetchall()) for cursor, left_out in asked]
-    return _joined([_known(row, keys) for row, keys in rows if row is not None and row[0] is not None])
+            bounds = {**key, "first": moment(first), "last": moment(last)}
+            asked.append((bounds, await conn.cursor(binary=True).execute(_SQL["known"], bounds)))
+        for bounds, row in [(bounds, await cursor.fetchone()) for bounds, cursor in asked]:
+            if row is not None and row[0] is not None:
+                left_out = await conn.execute(_SQL["left_out"], bounds)
+                parts.append(_known(row, await left_out.fetchall()))
+    return _joined(parts)
 
 
 def _known(row: tuple[Any, ...], left_out: Sequence[tuple[Any, ...]]) -> KnownRecords:

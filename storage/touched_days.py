@@ -48,9 +48,11 @@ class TouchedDays:
 
         UNKNOWN_TIME is on no day.
         """
-        days = np.unique(local_days(times[times != UNKNOWN_TIME], zone)).tolist()
-        ends = local_days(np.array(spans, np.int64).reshape(-1), zone).reshape(-1, 2).tolist()
-        every = (*((day, day) for day in days), *((first, last) for first, last in ends))
+        placed = times[times != UNKNOWN_TIME]
+        days = local_days(np.concatenate((placed, np.array(spans, np.int64).reshape(-1))), zone)
+        single = np.unique(days[: len(placed)]).tolist()
+        ends = days[len(placed) :].reshape(-1, 2).tolist()
+        every = (*((day, day) for day in single), *((first, last) for first, last in ends))
         return cls(**key, zone=zone, in_force=in_force, stretches=merged(every, DAYS_APART))
 
     @property
@@ -84,11 +86,16 @@ class TouchedDays:
         columns = DayColumns(effective[order], *(column[order] for column in values))
         return daily_summary.summarise(columns, self.zone, self.device_id)
 
-    async def write(self, conn: Connection, summaries: Sequence[DaySummary]) -> None:
+    async def write(
+        self, conn: Connection, summaries: Sequence[DaySummary], *, were_empty: bool = False
+    ) -> None:
         """Puts these in the place of what the days had. The device's row must be locked."""
         for first, last in self.stretches:
             span = (day_date(first), day_date(last))
-            await daily_summary.replace_days(conn, self.patient_id, self.device_id, span, summaries)
+            if not were_empty:
+                await daily_summary.drop(conn, self.patient_id, self.device_id, span)
+            kept = [summary for summary in summaries if span[0] <= summary.day <= span[1]]
+            await daily_summary.add(conn, self.patient_id, kept)
 
     async def renew(self, conn: Connection) -> None:
         """Computes the days again from what is stored. The device's row must be locked."""

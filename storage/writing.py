@@ -34,7 +34,7 @@ from storage.touched_days import DAYS_APART, TouchedDays
 COPY_FROM = 100
 """Rows from which a COPY beats one INSERT; below, its extra round trips cost more than they save."""
 
-BLOCK = 2048
+BLOCK = 512
 """Rows that are made and sent at a time."""
 
 _SQL = statements("writing")
@@ -92,7 +92,7 @@ async def writing(conn: Connection, device: StoredDevice) -> AsyncIterator[Writi
     key = {"patient_id": device.patient_id, "device_id": device.device_id}
     async with conn.pipeline():
         locked = await conn.execute(_SQL["lock_device"], key)
-        rows = await conn.execute(statements("clock_segments")["of_device"], key)
+        rows = await conn.execute(_SQL["segments"], key)
         found = await locked.fetchone()
         segments = await rows.fetchall()
     if found is None:
@@ -175,20 +175,21 @@ class Writing:
             await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
             await outbox.retimed(self._conn, self._device, difference)
             if summaries is not None:
-                await days.write(self._conn, summaries)
+                await days.write(self._conn, summaries, were_empty=not len(known))
         if summaries is None:
             await days.renew(self._conn)
         joined = await contexts.joined(self._conn, self._device, late)
         return Stored(stored, len(keys) - stored, int(np.count_nonzero(new.ordinal)), joined)
 
     async def _known(self, keys: RecordKeys, stretches: Sequence[Range]) -> KnownRecords:
-        """What is stored around the batch's records; makes the months that they need."""
-        if not len(keys):
-            return await known_records(self._conn, self._key, ())
+        """What is stored around the records; makes their months, and where to go back to if a COPY fails."""
         days = np.unique(keys.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
         months = sorted({moment(begin).date().replace(day=1) for begin in days.tolist()})
         async with self._conn.pipeline():
-            await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
+            if months:
+                await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
+            if len(keys) >= COPY_FROM:
+                await self._conn.execute(_SQL["save"])
             return await known_records(self._conn, self._key, stretches)
 
     def _touched(self, new: Columns, difference: Change) -> TouchedDays:
@@ -204,28 +205,26 @@ class Writing:
     ) -> tuple[Columns, int, Made]:
         """Writes the rows: what they were, how many were new, and what `meanwhile` makes of them.
 
-        A block is made while the server writes the one before it, and `meanwhile` runs during the last one.
+        A block is made while the server writes the one before it, and `meanwhile` runs during the last ones.
         """
-        made: list[Columns] = []
+        sent: list[Columns] = []
         try:
             if count >= COPY_FROM:
-                await self._conn.execute(_SQL["save"])
                 async with self._conn.cursor().copy(_SQL["copy"]) as copy:
                     await copy.write(COPY_HEADER)
                     for block in blocks:
-                        made.append(block)
-                        for part in block.copied(**self._key):
-                            await copy.write(part)
+                        sent.append(block)
+                        await copy.write(block.copied(**self._key))
                     await copy.write(COPY_TRAILER)
-                    result = meanwhile(new := Columns.joined(made))
-                return new, len(new), result
+                    made = meanwhile(new := Columns.joined(sent))
+                return new, len(new), made
         except DatabaseError as problem:
             # Someone stored the same key without this lock: the statement below passes over it. (Citus says
             # XX000 for what others call 23505.)
             if problem.sqlstate not in {"23505", "XX000"}:
                 raise
             await self._conn.execute(_SQL["go_back"])
-        new = Columns.joined([*made, *blocks])
+        new = Columns.joined([*sent, *blocks])
         return new, await self._insert_apart(new), meanwhile(new)
 
     async def _insert_apart(self, new: Columns) -> int:

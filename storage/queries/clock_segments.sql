@@ -9,13 +9,6 @@ ORDER BY device_id, first_sequence, first_recorded_at
 -- The same, of the patient of a token.
 SELECT * FROM passerelle.segments_by_token(%(token)s)
 
--- name: of_device
--- All segment numbers of a device, with those in force.
-SELECT segment_id, superseded_at IS NULL, first_sequence, last_sequence, first_recorded_at, last_recorded_at,
-    shift_seconds, utc_offset_minutes, source
-FROM passerelle.clock_segment WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
-ORDER BY first_sequence, first_recorded_at
-
 -- name: superseded
 -- What was believed before, the oldest first.
 SELECT first_sequence, last_sequence, first_recorded_at, last_recorded_at, shift_seconds, utc_offset_minutes,

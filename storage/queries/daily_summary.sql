@@ -4,16 +4,17 @@ DELETE FROM passerelle.daily_summary
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND day BETWEEN %(first)s AND %(last)s
 
 -- name: insert
--- Days of a device, as columns.
+-- Days, as columns.
 INSERT INTO passerelle.daily_summary (patient_id, day, kind, unit, device_id, readings, below_range, above_range,
     very_low, low, target, high, very_high, numbers, total, squares, lowest, highest)
-SELECT %(patient_id)s, day, kind, unit, %(device_id)s, readings, below_range, above_range,
+SELECT %(patient_id)s, day, kind, unit, device_id, readings, below_range, above_range,
     very_low, low, target, high, very_high, numbers, total, squares, lowest, highest
-FROM unnest(%(day)s::date[], %(kind)s::int2[], %(unit)s::int2[], %(readings)s::int4[], %(below_range)s::int4[],
+FROM unnest(%(day)s::date[], %(kind)s::int2[], %(unit)s::int2[], %(device_id)s::int2[],
+    %(readings)s::int4[], %(below_range)s::int4[],
     %(above_range)s::int4[], %(very_low)s::int4[], %(low)s::int4[], %(target)s::int4[], %(high)s::int4[],
     %(very_high)s::int4[], %(numbers)s::int4[], %(total)s::float8[], %(squares)s::float8[],
     %(lowest)s::float8[], %(highest)s::float8[])
-    AS days (day, kind, unit, readings, below_range, above_range, very_low, low, target, high, very_high, numbers,
+    AS days (day, kind, unit, device_id, readings, below_range, above_range, very_low, low, target, high, very_high, numbers,
         total, squares, lowest, highest)
 
 -- name: days

@@ -3,6 +3,14 @@
 SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s)
 FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s FOR UPDATE
 
+-- name: segments
+-- The segments of a device, those in force and those before. A statement of its own, after the lock: one that
+-- waits for a lock sees the other tables as they were before it waited.
+SELECT segment_id, superseded_at IS NULL, first_sequence, last_sequence, first_recorded_at, last_recorded_at,
+    shift_seconds, utc_offset_minutes, source
+FROM passerelle.clock_segment WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+ORDER BY first_sequence, first_recorded_at
+
 -- name: ensure_months
 -- The months of these records have their partitions.
 SELECT passerelle.ensure_months(%(parent)s, %(months)s)

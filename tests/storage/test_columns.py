@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import storage
 from device_profiles.reading import Measurand, Quantity
 from storage import clock_segments
-from storage.columns import microseconds, moment, stored_number
+from storage.columns import Numbers, microseconds, moment
 from storage.days import MICROSECONDS_A_DAY, day_begins, day_date, local_days
 from storage.errors import ValueNotStorable
 from storage.statements import statements
@@ -29,25 +29,27 @@ ZONES = st.sampled_from(
 ).map(ZoneInfo)
 
 
+def stored(value: Decimal) -> tuple[int, int]:
+    numbers = Numbers.of([Quantity(Measurand.GLUCOSE, value, "mg/dL")])
+    return int(numbers.mantissa[0]), int(numbers.exponent[0])
+
+
 @given(st.integers(-(2**31) + 1, 2**31 - 1), st.integers(-300, 300))
 def test_a_decimal_number_is_stored_digit_by_digit(mantissa: int, exponent: int) -> None:
     value = Decimal(mantissa).scaleb(exponent)
-    stored = stored_number(Quantity(Measurand.GLUCOSE, value, "mg/dL"))
-    assert Decimal(stored[0]).scaleb(stored[1]).as_tuple() == value.as_tuple()
+    assert Decimal(stored(value)[0]).scaleb(stored(value)[1]).as_tuple() == value.as_tuple()
 
 
 def test_equal_numbers_written_otherwise_are_kept_apart() -> None:
-    five = [
-        stored_number(Quantity(Measurand.GLUCOSE, Decimal(text), "mg/dL"))[:2] for text in ("5.5", "5.50")
-    ]
+    five = [stored(Decimal(text)) for text in ("5.5", "5.50")]
     assert five == [(55, -1), (550, -2)]
-    assert stored_number(Quantity(Measurand.GLUCOSE, Decimal("6.500000000000"), "mg/dL"))[:2] == (65, -1)
+    assert stored(Decimal("6.500000000000")) == (65, -1)
 
 
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), Decimal("1.23456789012")])
 def test_what_is_no_number_of_a_device_is_refused(value: Decimal) -> None:
     with pytest.raises(ValueNotStorable):
-        stored_number(Quantity(Measurand.GLUCOSE, value, "mg/dL"))
+        stored(value)
 
 
 @given(MOMENTS, st.integers(0, 999_999))

@@ -249,7 +249,7 @@ async def test_a_key_that_another_writer_slipped_in_is_passed_over(
                 (batch[7].identity.recorded_at, patient.patient_id, device.device_id),
             )
         blocks = iter([Columns.of(batch, keys, np.zeros(200, np.int16))])
-        _, stored, _ = await writing._insert(blocks, len(batch), len)
+        _, stored, _ = await writing._insert(blocks, 200, len)
     assert stored == 199
 
 
