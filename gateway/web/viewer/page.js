@@ -134,7 +134,7 @@ function tile(name, value, detail) {
 }
 
 function outOfRange({ lo, hi }) {
-  if (!lo && !hi) return null;
+  if (!lo && !hi) return t("no LO, no HI");
   return t("of which {lo} LO and {hi} HI, not in the mean", { lo: number(lo), hi: number(hi) });
 }
 
