@@ -19,8 +19,6 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-
 from benchmarks.table import Row, print_table
 from device_profiles.reading import (
     ClockSegment,
@@ -34,7 +32,7 @@ from device_profiles.reading import (
     TimeSource,
 )
 from storage import devices, patients, readings
-from storage.columns import COPY_HEADER, COPY_TRAILER, Columns, RecordKeys, moment
+from storage.columns import COPY_COLUMNS, COPY_HEADER, COPY_TRAILER, Columns, RecordKeys, moment
 from storage.database import Database
 from storage.devices import StoredDevice
 from storage.embedded import erase
@@ -85,12 +83,12 @@ def table_rows(all_readings: Sequence[Reading], device: StoredDevice) -> list[tu
 
 
 def copied_bytes(all_readings: Sequence[Reading], device: StoredDevice) -> bytes:
-    rows = columns_of(all_readings).copied(device.patient_id, device.device_id)
-    return COPY_HEADER + rows + COPY_TRAILER
+    rows = columns_of(all_readings).copied(device.patient_id, device.device_id, COPY_COLUMNS)
+    return b"".join((COPY_HEADER, *rows, COPY_TRAILER))
 
 
 def columns_of(all_readings: Sequence[Reading]) -> Columns:
-    return Columns.of(all_readings, RecordKeys.of(all_readings), np.zeros(ROWS, np.int16))
+    return Columns.of(all_readings, RecordKeys.of(all_readings))
 
 
 async def fresh_device(database: Database) -> StoredDevice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -32,21 +32,29 @@ _INT2 = np.iinfo(np.int16)
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
-COPY_COLUMNS = (
-    ("recorded_at", ">i8"),
-    ("patient_id", ">i4"),
-    ("sequence", ">i4"),
-    ("mantissa", ">i4"),
-    ("flags", ">i4"),
-    ("device_id", ">i2"),
-    ("ordinal", ">i2"),
-    ("kind", ">i2"),
-    ("exponent", ">i2"),
-    ("unit", ">i2"),
-    ("absent", ">i2"),
-    ("sample", ">i2"),
-    ("offset_minutes", ">i2"),
-)
+COPY_BLOCK = 1024
+"""Rows that are sent at a time: the server writes a block while the next is made."""
+
+_TYPES = {
+    "recorded_at": ">i8",
+    "patient_id": ">i4",
+    "sequence": ">i4",
+    "mantissa": ">i4",
+    "flags": ">i4",
+    "device_id": ">i2",
+    "ordinal": ">i2",
+    "kind": ">i2",
+    "exponent": ">i2",
+    "unit": ">i2",
+    "absent": ">i2",
+    "sample": ">i2",
+    "offset_minutes": ">i2",
+}
+COPY_COLUMNS = tuple(_TYPES)
+"""What the statement `copy` takes before `raw`."""
+
+SPARSE_COLUMNS = ("recorded_at", "patient_id", "sequence", "mantissa", "device_id", "kind", "unit")
+"""What the statement `copy_sparse` takes before `raw`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +107,8 @@ class Columns:
         return len(self.raw)
 
     @classmethod
-    def of(cls, readings: Sequence[Reading], keys: RecordKeys, ordinal: npt.NDArray[np.int16]) -> Columns:
-        """The columns of readings that have these keys, under these ordinals. Raises ValueNotStorable."""
+    def of(cls, readings: Sequence[Reading], keys: RecordKeys) -> Columns:
+        """The columns of readings that have these keys, every `ordinal` 0. Raises ValueNotStorable."""
         count = len(readings)
         numbers = Numbers.of([reading.quantities[0] for reading in readings])
         samples = [reading.sample for reading in readings]
@@ -111,7 +119,7 @@ class Columns:
                 sequence=keys.sequence,
                 mantissa=numbers.mantissa,
                 flags=np.fromiter([reading.flags for reading in readings], np.int32, count),
-                ordinal=ordinal,
+                ordinal=np.zeros(count, np.int16),
                 kind=np.fromiter([reading.kind for reading in readings], np.int16, count),
                 exponent=numbers.exponent,
                 unit=numbers.unit,
@@ -127,60 +135,53 @@ class Columns:
         except OverflowError:
             raise ValueNotStorable from None
 
-    @classmethod
-    def joined(cls, blocks: Sequence[Columns]) -> Columns:
-        """Blocks one after the other; at least one."""
-        if len(blocks) == 1:
-            return blocks[0]
-        names = [field.name for field in fields(cls) if field.name != "raw"]
-        arrays = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in names}
-        return cls(**arrays, raw=[raw for block in blocks for raw in block.raw])
-
-    def take(self, rows: npt.NDArray[np.intp]) -> Columns:
-        """Some of the rows, in this order."""
+    def take(self, rows: npt.NDArray[np.intp], ordinal: npt.NDArray[np.int16]) -> Columns:
+        """Some of the rows in this order, under these ordinals."""
         arrays = {
             field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "raw"
         }
+        arrays["ordinal"] = ordinal
         return Columns(**arrays, raw=[self.raw[row] for row in rows.tolist()])
 
-    def copied(self, patient_id: int, device_id: int) -> bytes:
-        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER.
-
-        Columns in the order of COPY_COLUMNS, `raw` last. Rows whose `raw` has one length are an array too.
-        """
-        lengths = np.fromiter(map(len, self.raw), np.int32, len(self))
-        found = np.unique(lengths).tolist()
-        alike = [self] if len(found) == 1 else [self.take(np.flatnonzero(lengths == each)) for each in found]
-        return b"".join(
-            part.rows(length, patient_id, device_id).tobytes()
-            for part, length in zip(alike, found, strict=True)
+    def sparse(self) -> bool:
+        """Whether all columns but SPARSE_COLUMNS hold their defaults, so that they need not be copied."""
+        zeros = (self.flags, self.ordinal, self.exponent, self.absent)
+        return not (
+            any(column.any() for column in zeros)
+            or np.any(self.sample != NO_SAMPLE)
+            or np.any(self.offset_minutes != NO_OFFSET)
         )
 
-    def rows(self, length: int, patient_id: int, device_id: int) -> npt.NDArray[np.void]:
-        """The same as an array, for rows whose `raw` has this length."""
-        row = _copy_row(length).copy()
-        row["patient_id"] = patient_id
-        row["device_id"] = device_id
-        rows = np.repeat(row, len(self))
-        for name, _ in COPY_COLUMNS:
-            if name not in {"patient_id", "device_id", "recorded_at"}:
-                rows[name] = getattr(self, name)
-        rows["recorded_at"] = self.recorded_at - EPOCH_MICROSECONDS
-        if length:
-            rows["raw"] = np.frombuffer(b"".join(self.raw), f"V{length}")
-        return rows
+    def copied(self, patient_id: int, device_id: int, columns: Sequence[str]) -> Iterator[bytes]:
+        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER, in parts.
+
+        `columns`: COPY_COLUMNS or SPARSE_COLUMNS; `raw` follows them.
+        """
+        lengths = np.fromiter(map(len, self.raw), np.int32, len(self))
+        for begin in range(0, len(self), COPY_BLOCK):
+            block = np.arange(begin, min(begin + COPY_BLOCK, len(self)))
+            for length in np.unique(lengths[block]).tolist():
+                rows = block[lengths[block] == length]
+                array = np.repeat(_copy_row(length, tuple(columns)), len(rows))
+                for name in columns:
+                    array[name] = getattr(self, name)[rows] if name in Columns.__slots__ else device_id
+                array["recorded_at"] -= EPOCH_MICROSECONDS
+                array["patient_id"] = patient_id
+                if length:
+                    raw = b"".join([self.raw[row] for row in rows.tolist()])
+                    array["raw"] = np.frombuffer(raw, f"V{length}")
+                yield array.tobytes()
 
 
 @cache
-def _copy_row(length: int) -> npt.NDArray[np.void]:
+def _copy_row(length: int, columns: Sequence[str]) -> npt.NDArray[np.void]:
     """One row of the binary COPY: how many columns, then each one's length and bytes in network order."""
-    columns = [part for name, kind in COPY_COLUMNS for part in ((f"{name}_length", ">i4"), (name, kind))]
-    layout = [("count", ">i2"), *columns, ("raw_length", ">i4"), ("raw", f"V{length}")]
-    row = np.zeros(1, layout)
-    row["count"] = len(COPY_COLUMNS) + 1
+    parts = [part for name in columns for part in ((f"{name}_length", ">i4"), (name, _TYPES[name]))]
+    row = np.zeros(1, [("count", ">i2"), *parts, ("raw_length", ">i4"), ("raw", f"V{length}")])
+    row["count"] = len(columns) + 1
     row["raw_length"] = length
-    for name, kind in COPY_COLUMNS:
-        row[f"{name}_length"] = np.dtype(kind).itemsize
+    for name in columns:
+        row[f"{name}_length"] = np.dtype(_TYPES[name]).itemsize
     return row
 
 

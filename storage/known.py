@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from psycopg import AsyncCursor
 
 from device_profiles.reading import Reading
 from storage.clock_segments import Range
@@ -44,16 +45,34 @@ class KnownRecords:
 
 async def known_records(conn: Connection, key: dict[str, int], stretches: Sequence[Range]) -> KnownRecords:
     """What is stored of a device (`key`: patient_id and device_id) in these stretches of `recorded_at`."""
-    asked, parts = [], []
     async with conn.pipeline():
+        return await (await Asked.of(conn, key, stretches)).answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The same question, asked in a pipeline: the server looks while its asker does something else."""
+
+    conn: Connection
+    cursors: Sequence[tuple[dict[str, Any], AsyncCursor[tuple[Any, ...]]]]
+
+    @classmethod
+    async def of(cls, conn: Connection, key: dict[str, int], stretches: Sequence[Range]) -> Asked:
+        """Asks; `answer` waits."""
+        cursors = []
         for first, last in stretches:
             bounds = {**key, "first": moment(first), "last": moment(last)}
-            asked.append((bounds, await conn.cursor(binary=True).execute(_SQL["known"], bounds)))
-        for bounds, row in [(bounds, await cursor.fetchone()) for bounds, cursor in asked]:
+            cursors.append((bounds, await conn.cursor(binary=True).execute(_SQL["known"], bounds)))
+        return cls(conn, cursors)
+
+    async def answer(self) -> KnownRecords:
+        """What is stored, and what people left out of it."""
+        parts = []
+        for bounds, row in [(bounds, await cursor.fetchone()) for bounds, cursor in self.cursors]:
             if row is not None and row[0] is not None:
-                left_out = await conn.execute(_SQL["left_out"], bounds)
+                left_out = await self.conn.execute(_SQL["left_out"], bounds)
                 parts.append(_known(row, await left_out.fetchall()))
-    return _joined(parts)
+        return _joined(parts)
 
 
 def _known(row: tuple[Any, ...], left_out: Sequence[tuple[Any, ...]]) -> KnownRecords:
@@ -87,13 +106,15 @@ class SortedOut:
     new: npt.NDArray[np.intp]
     ordinal: npt.NDArray[np.int16]
     ordinals: npt.NDArray[np.int16]
+    all_new: bool = False
+    """All rows are new and their ordinals 0, as was seen at a glance."""
 
 
 def sort_out(keys: RecordKeys, readings: Sequence[Reading], known: KnownRecords) -> SortedOut:
     """Same key and same measurement: known. Same key, another measurement: the next ordinal."""
     ordinals = np.zeros(len(keys), np.int16)
     if _apart(keys, known):
-        return SortedOut(np.arange(len(keys)), ordinals, ordinals)
+        return SortedOut(np.arange(len(keys)), ordinals, ordinals, all_new=True)
     measured: defaultdict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
     stored = (known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw)
     for time, number, ordinal, raw in zip(*stored, strict=True):

@@ -8,7 +8,7 @@ leaves what was before; reading and storing again gives the same end state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,21 +21,30 @@ from psycopg import Error as DatabaseError
 from device_profiles.reading import ClockSegment, Reading
 from storage import clock_segments, contexts, outbox
 from storage.clock_segments import Change, Range, merged
-from storage.columns import COPY_HEADER, COPY_TRAILER, NO_OFFSET, Columns, RecordKeys, moment
+from storage.columns import (
+    COPY_COLUMNS,
+    COPY_HEADER,
+    COPY_TRAILER,
+    NO_OFFSET,
+    SPARSE_COLUMNS,
+    Columns,
+    RecordKeys,
+    moment,
+)
 from storage.connection import Connection
 from storage.daily_summary import DaySummary
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.errors import UnknownDevice
-from storage.known import KnownRecords, SortedOut, known_records, sort_out
+from storage.known import Asked, sort_out
 from storage.statements import statements
 from storage.touched_days import DAYS_APART, TouchedDays
 
 COPY_FROM = 100
 """Rows from which a COPY beats one INSERT; below, its extra round trips cost more than they save."""
 
-BLOCK = 512
-"""Rows that are made and sent at a time."""
+NO_PARTITION, KEY_EXISTS, KEY_EXISTS_ON_CITUS = "23514", "23505", "XX000"
+"""What a server says of a row whose month has no partition, and of a key that is there."""
 
 _SQL = statements("writing")
 
@@ -157,16 +166,20 @@ class Writing:
         """
         keys = RecordKeys.of(readings)
         stretches = _around(keys.recorded_at)
-        known = await self._known(keys, stretches)
+        async with self._conn.pipeline():
+            await self._conn.execute(_SQL["save"])
+            asked = await Asked.of(self._conn, self._key, stretches)
+            batch = Columns.of(readings, keys)  # while the server looks
+            known = await asked.answer()
         sorted_out = sort_out(keys, readings, known)
+        new = batch if sorted_out.all_new else batch.take(sorted_out.new, sorted_out.ordinal)
         difference = clock_segments.change(self._current, segments)
 
-        def days_of(new: Columns) -> tuple[TouchedDays, list[DaySummary] | None]:
+        def days_of_new() -> tuple[TouchedDays, list[DaySummary] | None]:
             days = self._touched(new, difference)
             return days, days.summaries(known, new) if days.within(stretches) else None
 
-        blocks, count = _blocks(readings, keys, sorted_out), len(sorted_out.new)
-        new, stored, (days, summaries) = await self._insert(blocks, count, days_of)
+        stored, (days, summaries) = await self._insert(new, days_of_new)
         async with self._conn.pipeline():
             late = await contexts.store(self._conn, self._device, readings, keys, sorted_out)
             await self._move_cursor(keys, clock_error_seconds)
@@ -181,17 +194,6 @@ class Writing:
         joined = await contexts.joined(self._conn, self._device, late)
         return Stored(stored, len(keys) - stored, int(np.count_nonzero(new.ordinal)), joined)
 
-    async def _known(self, keys: RecordKeys, stretches: Sequence[Range]) -> KnownRecords:
-        """What is stored around the records; makes their months, and where to go back to if a COPY fails."""
-        days = np.unique(keys.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
-        months = sorted({moment(begin).date().replace(day=1) for begin in days.tolist()})
-        async with self._conn.pipeline():
-            if months:
-                await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
-            if len(keys) >= COPY_FROM:
-                await self._conn.execute(_SQL["save"])
-            return await known_records(self._conn, self._key, stretches)
-
     def _touched(self, new: Columns, difference: Change) -> TouchedDays:
         """The days of new records, and of records that other segments place now."""
         in_force = clock_segments.in_force(self._current, difference)
@@ -200,32 +202,37 @@ class Writing:
         spans = [found for segment in moved if (found := clock_segments.effective_range(segment))]
         return TouchedDays.of(self._key, self._zone, in_force, times, spans)
 
-    async def _insert(
-        self, blocks: Iterator[Columns], count: int, meanwhile: Callable[[Columns], Made]
-    ) -> tuple[Columns, int, Made]:
-        """Writes the rows: what they were, how many were new, and what `meanwhile` makes of them.
+    async def _insert(self, new: Columns, meanwhile: Callable[[], Made]) -> tuple[int, Made]:
+        """Writes the rows; how many were new, and what `meanwhile` made while the server was busy with them.
 
-        A block is made while the server writes the one before it, and `meanwhile` runs during the last ones.
+        The first reading of a month finds no partition: the months are made, and the rows written again.
         """
-        sent: list[Columns] = []
         try:
-            if count >= COPY_FROM:
-                async with self._conn.cursor().copy(_SQL["copy"]) as copy:
-                    await copy.write(COPY_HEADER)
-                    for block in blocks:
-                        sent.append(block)
-                        await copy.write(block.copied(**self._key))
-                    await copy.write(COPY_TRAILER)
-                    made = meanwhile(new := Columns.joined(sent))
-                return new, len(new), made
+            return await self._write(new, meanwhile)
         except DatabaseError as problem:
-            # Someone stored the same key without this lock: the statement below passes over it. (Citus says
-            # XX000 for what others call 23505.)
-            if problem.sqlstate not in {"23505", "XX000"}:
+            if problem.sqlstate not in {NO_PARTITION, KEY_EXISTS, KEY_EXISTS_ON_CITUS}:
                 raise
             await self._conn.execute(_SQL["go_back"])
-        new = Columns.joined([*sent, *blocks])
-        return new, await self._insert_apart(new), meanwhile(new)
+            if problem.sqlstate != NO_PARTITION:
+                # Someone stored the same key without this lock: the other statement passes over it.
+                return await self._insert_apart(new), meanwhile()
+        days = np.unique(new.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
+        months = sorted({moment(begin).date().replace(day=1) for begin in days.tolist()})
+        await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
+        return await self._write(new, meanwhile)
+
+    async def _write(self, new: Columns, meanwhile: Callable[[], Made]) -> tuple[int, Made]:
+        if len(new) < COPY_FROM:
+            return await self._insert_apart(new), meanwhile()
+        sparse = new.sparse()
+        statement, columns = ("copy_sparse", SPARSE_COLUMNS) if sparse else ("copy", COPY_COLUMNS)
+        async with self._conn.cursor().copy(_SQL[statement]) as copy:
+            await copy.write(COPY_HEADER)
+            for part in new.copied(**self._key, columns=columns):
+                await copy.write(part)
+            await copy.write(COPY_TRAILER)
+            made = meanwhile()
+        return len(new), made
 
     async def _insert_apart(self, new: Columns) -> int:
         """One statement that passes over what is there already; how many rows were new."""
@@ -249,15 +256,6 @@ class Writing:
             digest = hashlib.sha256(f"{frame.characteristic}\0".encode() + frame.raw).digest()
             values = {"characteristic": frame.characteristic, "raw": frame.raw, "reason": frame.reason}
             await self._conn.execute(_SQL["keep_refused"], {**self._key, **values, "digest": digest})
-
-
-def _blocks(readings: Sequence[Reading], keys: RecordKeys, sorted_out: SortedOut) -> Iterator[Columns]:
-    """The new records as columns, a block at a time; one empty block if there are none."""
-    for begin in range(0, max(len(sorted_out.new), 1), BLOCK):
-        block = slice(begin, begin + BLOCK)
-        rows = sorted_out.new[block]
-        of_rows = [readings[row] for row in rows.tolist()]
-        yield Columns.of(of_rows, keys.take(rows), sorted_out.ordinal[block])
 
 
 def _around(recorded_at: npt.NDArray[np.int64]) -> list[Range]:

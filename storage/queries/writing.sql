@@ -28,18 +28,23 @@ FROM passerelle.reading
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
 
 -- name: save
--- A COPY that meets a key that is there ends its transaction; this is where to go back to. It ends with the
--- transaction.
+-- Storing that meets a key that is there, or a month that is not, ends its transaction; this is where to go back
+-- to. It ends with the transaction.
 SAVEPOINT before_copy
 
 -- name: go_back
--- The COPY did not happen.
+-- Nothing was stored.
 ROLLBACK TO before_copy
 
 -- name: copy
 -- A batch of readings, columns in the table's order.
 COPY passerelle.reading (recorded_at, patient_id, sequence, mantissa, flags, device_id, ordinal, kind, exponent,
     unit, absent, sample, offset_minutes, raw) FROM STDIN (FORMAT binary)
+
+-- name: copy_sparse
+-- The same for readings that have the defaults in all other columns, as a sensor's do.
+COPY passerelle.reading (recorded_at, patient_id, sequence, mantissa, device_id, kind, unit, raw)
+FROM STDIN (FORMAT binary)
 
 -- name: insert
 -- A few readings, or any that may be there already; counted by what is returned.

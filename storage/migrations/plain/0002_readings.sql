@@ -1,22 +1,23 @@
 -- The readings, on plain PostgreSQL: a partition per month of `recorded_at`, made when its first reading comes.
 -- Columns lie in the order of their alignment, so that no byte is lost between them. No foreign key (COPY would
--- be three times slower), no trigger, no row-level security (COPY would be refused).
+-- be three times slower), no trigger, no row-level security (COPY would be refused). What most readings of a
+-- sensor do not have is a default, so that a COPY need not carry it.
 
 CREATE TABLE passerelle.reading (
-    recorded_at    timestamptz NOT NULL, -- the device's own time, taken as if UTC
+    recorded_at    timestamptz NOT NULL,     -- the device's own time, taken as if UTC
     patient_id     int4 NOT NULL,
     sequence       int4 NOT NULL,
-    mantissa       int4 NOT NULL,        -- of the first quantity: mantissa × 10^exponent
-    flags          int4 NOT NULL,
+    mantissa       int4 NOT NULL,            -- of the first quantity: mantissa × 10^exponent
+    flags          int4 NOT NULL DEFAULT 0,
     device_id      int2 NOT NULL,
-    ordinal        int2 NOT NULL,        -- 0, or the rank among measurements that claim the same record
-    kind           int2 NOT NULL,        -- Kind
-    exponent       int2 NOT NULL,
-    unit           int2 NOT NULL,        -- index into UNITS
-    absent         int2 NOT NULL,        -- Absent, or 0
-    sample         int2 NOT NULL,        -- type | location << 4, or -1
-    offset_minutes int2 NOT NULL,        -- the record's own offset, or -32768
-    raw            bytea NOT NULL,       -- the measurement as received: it alone decides sameness
+    ordinal        int2 NOT NULL DEFAULT 0,  -- 0, or the rank among measurements that claim the same record
+    kind           int2 NOT NULL,            -- Kind
+    exponent       int2 NOT NULL DEFAULT 0,
+    unit           int2 NOT NULL,            -- index into UNITS
+    absent         int2 NOT NULL DEFAULT 0,  -- Absent, or 0
+    sample         int2 NOT NULL DEFAULT -1, -- type | location << 4, or -1
+    offset_minutes int2 NOT NULL DEFAULT -32768, -- the record's own offset, or -32768
+    raw            bytea NOT NULL,           -- the measurement as received: it alone decides sameness
     PRIMARY KEY (patient_id, recorded_at, sequence, device_id, ordinal) INCLUDE (mantissa, exponent, kind)
 ) PARTITION BY RANGE (recorded_at);
 
