@@ -68,7 +68,7 @@ def test_a_clinician_opens_the_link_and_sees_the_curve_and_the_numbers(
     heading(page, "Patient 1")
     assert tile(page, "sensor", "Mean").startswith("104 mg/dL")
     assert tile(page, "sensor", "Lowest") == "50–204 mg/dL"
-    assert tile(page, "sensor", "Readings") == "1,945"
+    assert tile(page, "sensor", "Readings") == "1,945 no LO, no HI"
     assert tile(page, "sensor", "Variation") == "23 %"
     assert tile(page, "finger-stick", "Mean") == "113 mg/dL"
     assert tile(page, "finger-stick", "Lowest") == "88–146 mg/dL"
@@ -113,7 +113,7 @@ def test_what_does_not_count_is_not_counted_and_kinds_are_never_mixed(
     enter(page)
     assert tile(page, "sensor", "Lowest") == "100–100 mg/dL"
     assert tile(page, "sensor", "Readings") == "301 of which 0 LO and 1 HI, not in the mean"
-    assert tile(page, "finger-stick", "Measurements") == "1"
+    assert tile(page, "finger-stick", "Measurements") == "1 no LO, no HI"
     footing = page.locator(".footing")
     expect(footing).to_contain_text("1 reading that the person set aside is not counted")
     expect(footing).to_contain_text("1 test with a control solution is not counted")
