@@ -185,7 +185,7 @@ def list_devices(as_json: Json = False) -> None:
 
 
 def forget(device: DeviceArgument, as_json: Json = False) -> None:
-    """Forget a device and the bond with it; its readings stay."""
+    """Read a device no more; its readings stay, and pairing it again goes on where it was."""
 
     async def command() -> int:
         from gateway.home import opened
