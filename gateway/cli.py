@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -44,7 +45,7 @@ def main() -> None:
 def _with_chosen_passcode(arguments: list[str]) -> list[str]:
     """`--passcode` may stand alone, which the option parser does not know: then one is chosen."""
     completed: list[str] = []
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in pairwise([*arguments, "--"]):
         alone = argument == "--passcode" and following.startswith("--")
         completed += [argument, sharing.CHOOSE_A_PASSCODE] if alone else [argument]
     return completed

@@ -47,6 +47,8 @@ GENERATED = 289
 
 Narrate = Callable[..., None]
 
+_OF_ANOTHER_HOME = ("database", "database_writer", "database_reader", "database_shelf", "shelf_token")
+
 
 @dataclass
 class Outcome:
@@ -78,7 +80,7 @@ async def demonstration(narrate: Narrate, port: int) -> AsyncIterator[Outcome]:
     with _home() as folder:
         shelf_url = f"http://127.0.0.1:{port}"
         settings = configuration.load().model_copy(
-            update={"home": folder, "shelf_url": shelf_url, "database": None, "shelf_token": None}
+            update={"home": folder, "shelf_url": shelf_url, **dict.fromkeys(_OF_ANOTHER_HOME)}
         )
         async with opened(settings) as home, shelf_process("127.0.0.1", port, home=folder, quiet=True):
             await _answers(shelf_url)

@@ -124,24 +124,35 @@ def stop_at_eof(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not through sys.stdin: this thread waits still when Python ends, and would hold its lock.
+        while os.read(0, 1):
             pass
         loop.call_soon_threadsafe(stop.set)
 
     threading.Thread(target=wait, daemon=True).start()
 
 
+def _environment_of(home: Path) -> dict[str, str]:
+    """This process's environment with nothing in it that names another database, shelf or home."""
+    elsewhere = ("PASSERELLE_DATABASE", "PASSERELLE_SHELF", "PASSERELLE_PUBLIC")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere)}
+    return kept | {"PASSERELLE_HOME": str(home)}
+
+
 @asynccontextmanager
 async def shelf_process(
     host: str, port: int, *, home: Path | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A shelf in a process of its own, ended with the block; it ends with this process however that dies."""
+    """A shelf in a process of its own, ended with the block; it ends with this process however that dies.
+
+    `home`: another home than this process's, with the database that belongs to it.
+    """
     command = ("serve", "--role", Role.SHELF, "--host", host, "--port", str(port), "--until-eof")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "gateway", *command),
         stdin=asyncio.subprocess.PIPE,
-        env=os.environ | ({"PASSERELLE_HOME": str(home)} if home else {}),
+        env=os.environ if home is None else _environment_of(home),
         stdout=asyncio.subprocess.DEVNULL if quiet else None,
         start_new_session=True,  # Ctrl-C is for the process that started it, which ends it
     )

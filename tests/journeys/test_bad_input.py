@@ -150,3 +150,9 @@ def test_two_commands_at_once_store_each_record_once(passerelle: CommandLine) ->
     ]
     answers = [json.loads(one.communicate(timeout=100)[0]) for one in both]
     assert sorted(answer["stored"] for answer in answers) == [0, 11]
+
+
+def test_no_command_at_all_shows_the_commands(passerelle: CommandLine) -> None:
+    shown = passerelle.run(status=2)
+    assert "replay" in shown.stdout + shown.stderr
+    assert "Traceback" not in shown.stderr

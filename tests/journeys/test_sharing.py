@@ -137,6 +137,13 @@ def test_serve_runs_the_shelf_and_the_gateway_together(with_readings: CommandLin
         assert again["stored"] == 0
 
 
+def test_serve_ends_without_a_word(passerelle: CommandLine) -> None:
+    with passerelle.serving():
+        pass
+    printed = passerelle.printed.read_text().splitlines()
+    assert len(printed) == 1, printed
+
+
 def test_the_shelf_ends_with_the_process_that_started_it_even_if_that_is_killed(
     passerelle: CommandLine,
 ) -> None:
