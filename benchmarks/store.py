@@ -32,14 +32,14 @@ from device_profiles.reading import (
     TimeSource,
 )
 from storage import devices, patients, readings
-from storage.columns import COPY_COLUMNS, COPY_HEADER, COPY_TRAILER, Columns, RecordKeys, moment
+from storage.columns import COPY_COLUMNS, COPY_HEADER, COPY_TRAILER, Columns, RecordKeys, microseconds, moment
 from storage.database import Database
 from storage.devices import StoredDevice
 from storage.embedded import erase
 from storage.statements import statements
 
 ROWS = 4032
-ROUNDS = 15
+ROUNDS = 25
 START = datetime(2026, 3, 2, tzinfo=UTC)
 TYPES = ("timestamptz", "int4", "int4", "int4", "int4", *["int2"] * 8, "bytea")
 
@@ -88,7 +88,8 @@ def copied_bytes(all_readings: Sequence[Reading], device: StoredDevice) -> bytes
 
 
 def columns_of(all_readings: Sequence[Reading]) -> Columns:
-    return Columns.of(all_readings, RecordKeys.of(all_readings))
+    times = microseconds([reading.identity.recorded_at for reading in all_readings])
+    return Columns.of(all_readings, RecordKeys.of(all_readings, times))
 
 
 async def fresh_device(database: Database) -> StoredDevice:

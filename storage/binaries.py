@@ -77,8 +77,9 @@ def within_reach_of_all(binaries: Binaries, shelter: Path) -> Binaries:
         shutil.copytree(source, half / inside, symlinks=True, ignore=unused)
         if libraries.is_dir():
             shutil.copytree(libraries, half / libraries.name, symlinks=True)
-        for folder in (half, *(path for path in half.rglob("*") if path.is_dir() and not path.is_symlink())):
-            folder.chmod(0o755)
+        for path in (half, *(path for path in half.rglob("*") if not path.is_symlink())):
+            # Whatever they were: the server's account may run them, and nobody but root change them.
+            path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
         half.rename(copy)
     return Binaries(copy / inside / "bin", binaries.major)
 

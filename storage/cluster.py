@@ -71,6 +71,16 @@ class Account:
     uid: int | None
     gid: int | None
 
+    @property
+    def user(self) -> int:
+        """Its number."""
+        return os.geteuid() if self.uid is None else self.uid
+
+    @property
+    def name(self) -> str:
+        """Its name. Raises AccountUnknown."""
+        return _name_of(self.user)
+
     def options(self) -> dict[str, object]:
         """For subprocess: become the account, with none of the caller's groups."""
         if self.uid is None:
@@ -122,15 +132,15 @@ class Place:
             return known
         short = Path(tempfile.mkdtemp(prefix="passerelle-", dir="/tmp"))
         self.account.give(short)
-        (self.folder / "socket.at").write_text(str(short))
+        _write(self.folder / "socket.at", str(short))
         return short
 
     def _is_private(self, folder: Path) -> bool:
         """Whether a folder elsewhere is still the one that was made: the account's, closed to others."""
-        owner = os.geteuid() if self.account.uid is None else self.account.uid
         with suppress(FileNotFoundError):
             found = folder.lstat()
-            return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and found.st_mode & 0o077 == 0
+            own = found.st_uid == self.account.user and found.st_mode & 0o077 == 0
+            return own and stat.S_ISDIR(found.st_mode)
         return False
 
     def erase(self) -> None:
@@ -169,7 +179,7 @@ def _place_of_root(home: Path, parent: Path) -> Place:
         # The name is new with each home, even at the same path: who throws a home away starts afresh.
         name = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12] + "-" + secrets.token_hex(4)
         draft = home / f"postgresql.at.{os.getpid()}"
-        draft.write_text(str(parent.resolve() / name))
+        _write(draft, str(parent.resolve() / name))
         with suppress(FileExistsError):
             os.link(draft, named)
         draft.unlink()
@@ -181,7 +191,7 @@ def _place_of_root(home: Path, parent: Path) -> Place:
 def _make_enterable(folder: Path) -> None:
     """Root's own, to be passed through by the server's account and listed by nobody, whatever the umask."""
     if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         folder.chmod(0o711)
 
 
@@ -255,19 +265,28 @@ def _run(place: Place, command: list[str], statements: str = "") -> None:
     said = done.stdout + done.stderr
     if done.returncode != 0 or "ERROR:" in done.stderr:
         with suppress(OSError):
-            place.log.write_text(said)
+            _write(place.log, said)
         raise storage_error(said, place.log)
 
 
+def private(path: str, flags: int) -> int:
+    """For `open`: what it makes is its owner's alone whatever the umask, and no link leads root elsewhere."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
 def _write(path: Path, text: str) -> None:
-    """In place: the file stays the server's account's own, mode 0600."""
-    path.write_text(text)
+    """In place: a file that is there keeps its owner and its mode."""
+    with open(path, "w", opener=private) as file:
+        file.write(text)
 
 
 def _caller() -> str:
     """The caller's name as the ident map writes it."""
+    return '"' + _name_of(os.geteuid()).replace('"', '""') + '"'
+
+
+def _name_of(uid: int) -> str:
     try:
-        name = pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
         raise AccountUnknown from None
-    return '"' + name.replace('"', '""') + '"'

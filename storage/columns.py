@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNITS, DeviceTime, Quantity, Reading, Sample
+from device_profiles.reading import UNITS, Absent, Quantity, Reading, Sample
 from storage.arrays import EPOCH_MICROSECONDS
 from storage.errors import ValueNotStorable
 
@@ -25,6 +26,9 @@ _EXACT_SECONDS = 2.0**32
 
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """0001-01-01 and the end of 9999-12-31."""
+
+Value = TypeVar("Value")
+Number = TypeVar("Number", np.int16, np.int32)
 
 _UNIT = {code: index for index, code in enumerate(UNITS)}
 _INT4 = np.iinfo(np.int32)
@@ -77,13 +81,13 @@ class RecordKeys:
         return bool(np.all((step > 0) | ((step == 0) & (np.diff(self.sequence) > 0))))
 
     @classmethod
-    def of(cls, readings: Sequence[Reading]) -> RecordKeys:
-        """The keys of readings. Raises ValueNotStorable."""
+    def of(cls, readings: Sequence[Reading], recorded_at: npt.NDArray[np.int64]) -> RecordKeys:
+        """The keys of readings of these times. Raises ValueNotStorable."""
         try:
             sequence = np.array([reading.identity.sequence for reading in readings], np.int32)
         except OverflowError:
             raise ValueNotStorable from None
-        return cls(microseconds([reading.identity.recorded_at for reading in readings]), sequence)
+        return cls(recorded_at, sequence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,27 +113,22 @@ class Columns:
     @classmethod
     def of(cls, readings: Sequence[Reading], keys: RecordKeys) -> Columns:
         """The columns of readings that have these keys, every `ordinal` 0. Raises ValueNotStorable."""
-        count = len(readings)
         numbers = Numbers.of([reading.quantities[0] for reading in readings])
-        samples = [reading.sample for reading in readings]
         times = [reading.device_time for reading in readings]
+        offsets = [None if time is None else time.offset_minutes for time in times]
         try:
             return cls(
                 recorded_at=keys.recorded_at,
                 sequence=keys.sequence,
                 mantissa=numbers.mantissa,
-                flags=np.fromiter([reading.flags for reading in readings], np.int32, count),
-                ordinal=np.zeros(count, np.int16),
-                kind=np.fromiter([reading.kind for reading in readings], np.int16, count),
+                flags=_column([reading.flags for reading in readings], int, np.int32),
+                ordinal=np.zeros(len(readings), np.int16),
+                kind=_column([reading.kind for reading in readings], int, np.int16),
                 exponent=numbers.exponent,
                 unit=numbers.unit,
                 absent=numbers.absent,
-                sample=np.fromiter(map(_sample, samples), np.int16, count)
-                if any(samples)
-                else np.full(count, NO_SAMPLE, np.int16),
-                offset_minutes=np.fromiter(map(_offset, times), np.int16, count)
-                if any(times)
-                else np.full(count, NO_OFFSET, np.int16),
+                sample=_column([reading.sample for reading in readings], _sample, np.int16),
+                offset_minutes=_column(offsets, _offset, np.int16),
                 raw=[reading.raw for reading in readings],
             )
         except OverflowError:
@@ -219,20 +218,12 @@ class Numbers:
         place = {text: index for index, text in enumerate(set(texts))}
         parts = np.array([_parts(text) for text in place], np.int32).reshape(-1, 2)
         mantissa, exponent = parts[np.fromiter(map(place.__getitem__, texts), np.intp, count)].T
-        units = [quantity.unit for quantity in quantities]
-        absent = [quantity.absent for quantity in quantities]
         try:
-            codes = {unit: _UNIT[unit] for unit in set(units)}
+            unit = _column([quantity.unit for quantity in quantities], _UNIT.__getitem__, np.int16)
         except KeyError:
             raise ValueNotStorable from None
-        return cls(
-            mantissa=mantissa,
-            exponent=exponent.astype(np.int16),
-            unit=np.fromiter(map(codes.__getitem__, units), np.int16, count),
-            absent=np.fromiter([each or 0 for each in absent], np.int16, count)
-            if any(absent)
-            else np.zeros(count, np.int16),
-        )
+        absent = _column([quantity.absent for quantity in quantities], _absent, np.int16)
+        return cls(mantissa=mantissa, exponent=exponent.astype(np.int16), unit=unit, absent=absent)
 
 
 @lru_cache(maxsize=8192)
@@ -251,9 +242,20 @@ def _parts(number: str) -> tuple[int, int]:
     raise ValueNotStorable
 
 
+def _column(values: list[Value], code: Callable[[Value], int], kind: type[Number]) -> npt.NDArray[Number]:
+    """The codes of values. Most columns hold one value throughout, which is seen at once."""
+    if values and values.count(values[0]) == len(values):
+        return np.full(len(values), code(values[0]), kind)
+    return np.fromiter(map(code, values), kind, len(values))
+
+
 def _sample(sample: Sample | None) -> int:
     return NO_SAMPLE if sample is None else sample.type | sample.location << 4
 
 
-def _offset(time: DeviceTime | None) -> int:
-    return NO_OFFSET if time is None or time.offset_minutes is None else time.offset_minutes
+def _offset(minutes: int | None) -> int:
+    return NO_OFFSET if minutes is None else minutes
+
+
+def _absent(reason: Absent | None) -> int:
+    return 0 if reason is None else int(reason)

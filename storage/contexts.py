@@ -27,43 +27,56 @@ _FIELDS = tuple(field.name for field in fields(Context))
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
-    """The answer to come: which contexts were new for records that were known."""
+class Beside:
+    """Which records of a batch have something beside their first quantity: rows of the batch."""
 
-    cursor: AsyncCursor[tuple[Any, ...]] | None
+    contexts_of_new: Sequence[int]
+    contexts_of_known: Sequence[int]
+    quantities_of_new: Sequence[int]
+
+    @classmethod
+    def of(cls, readings: Sequence[Reading], sorted_out: SortedOut) -> Beside:
+        """Looks through a batch."""
+        contexts = [reading.context for reading in readings]
+        with_context = [row for row, context in enumerate(contexts) if context] if any(contexts) else []
+        several = max(map(len, [reading.quantities for reading in readings]), default=1) > 1
+        new = set(sorted_out.new.tolist()) if with_context or several else set()
+        return cls(
+            contexts_of_new=[row for row in with_context if row in new],
+            contexts_of_known=[row for row in with_context if row not in new],
+            quantities_of_new=[row for row in sorted(new) if len(readings[row].quantities) > 1],
+        )
 
 
-async def store(
-    conn: Connection,
-    device: StoredDevice,
-    readings: Sequence[Reading],
-    keys: RecordKeys,
-    sorted_out: SortedOut,
-) -> Late:
-    """Stores the contexts of a batch, and the further quantities of its new records.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of readings of one device, and what is known of it."""
 
-    A context is joined to its record by key, whenever it comes; the first one that came stays. To be called
-    in a pipeline; `joined` fetches the answer.
+    device: StoredDevice
+    readings: Sequence[Reading]
+    keys: RecordKeys
+    sorted_out: SortedOut
+
+
+async def store(conn: Connection, batch: Batch, beside: Beside) -> AsyncCursor[tuple[Any, ...]] | None:
+    """Stores contexts and further quantities, in a pipeline; `joined` takes the answer to come.
+
+    A context is joined to its record by key, whenever it comes; the first one that came stays.
     """
-    contexts = [reading.context for reading in readings]
-    with_context = [row for row, context in enumerate(contexts) if context] if any(contexts) else []
-    new = set(sorted_out.new.tolist()) if with_context else set()
-    fresh = [row for row in with_context if row in new]
-    known = [row for row in with_context if row not in new]
-    if fresh:
-        await conn.execute(_SQL["insert"], _context_values(device, readings, keys, sorted_out, fresh))
-    await _store_quantities(conn, device, readings, keys, sorted_out)
-    if not known:
-        return Late(None)
-    values = _context_values(device, readings, keys, sorted_out, known)
-    return Late(await conn.execute(_SQL["insert"], values))
+    if beside.contexts_of_new:
+        await conn.execute(_SQL["insert"], _context_values(batch, beside.contexts_of_new))
+    if beside.quantities_of_new:
+        await _store_quantities(conn, batch, beside.quantities_of_new)
+    if beside.contexts_of_known:
+        return await conn.execute(_SQL["insert"], _context_values(batch, beside.contexts_of_known))
+    return None
 
 
-async def joined(conn: Connection, device: StoredDevice, late: Late) -> int:
-    """How many contexts came late; spaces are told of them."""
-    if late.cursor is None:
+async def joined(conn: Connection, device: StoredDevice, late: AsyncCursor[tuple[Any, ...]] | None) -> int:
+    """How many contexts came late for known records; spaces are told of them."""
+    if late is None:
         return 0
-    times = [row[0] for row in await late.cursor.fetchall()]
+    times = [row[0] for row in await late.fetchall()]
     await outbox.add(conn, device, outbox.Change.JOINED, microseconds(times))
     return len(times)
 
@@ -90,51 +103,34 @@ def _time(at: datetime) -> int:
     return int(microseconds((at,))[0])
 
 
-def _keys(keys: RecordKeys, sorted_out: SortedOut, rows: Sequence[int]) -> dict[str, Any]:
+def _keys(batch: Batch, rows: Sequence[int]) -> dict[str, Any]:
     chosen = np.array(rows, np.intp)
     return {
-        "recorded_at": keys.recorded_at[chosen].tolist(),
-        "sequence": keys.sequence[chosen].tolist(),
-        "ordinal": sorted_out.ordinals[chosen].tolist(),
+        "patient_id": batch.device.patient_id,
+        "device_id": batch.device.device_id,
+        "recorded_at": batch.keys.recorded_at[chosen].tolist(),
+        "sequence": batch.keys.sequence[chosen].tolist(),
+        "ordinal": batch.sorted_out.ordinals[chosen].tolist(),
     }
 
 
-def _context_values(
-    device: StoredDevice,
-    readings: Sequence[Reading],
-    keys: RecordKeys,
-    sorted_out: SortedOut,
-    rows: Sequence[int],
-) -> dict[str, Any]:
-    columns = {name: [getattr(readings[row].context, name) for row in rows] for name in _FIELDS}
-    key = {"patient_id": device.patient_id, "device_id": device.device_id}
-    return {**key, **_keys(keys, sorted_out, rows), **columns}
+def _context_values(batch: Batch, rows: Sequence[int]) -> dict[str, Any]:
+    columns = {name: [getattr(batch.readings[row].context, name) for row in rows] for name in _FIELDS}
+    return {**_keys(batch, rows), **columns}
 
 
-async def _store_quantities(
-    conn: Connection,
-    device: StoredDevice,
-    readings: Sequence[Reading],
-    keys: RecordKeys,
-    sorted_out: SortedOut,
-) -> None:
-    if max(map(len, [reading.quantities for reading in readings]), default=1) == 1:
-        return
+async def _store_quantities(conn: Connection, batch: Batch, of_rows: Sequence[int]) -> None:
     further = [
         (row, place, quantity)
-        for row in sorted_out.new.tolist()
-        for place, quantity in enumerate(readings[row].quantities[1:], 1)
+        for row in of_rows
+        for place, quantity in enumerate(batch.readings[row].quantities[1:], 1)
     ]
-    if not further:
-        return
     rows, places, quantities = zip(*further, strict=True)
     numbers = Numbers.of(quantities)
-    of_rows = _keys(keys, sorted_out, rows)
-    months = sorted({moment(time).date().replace(day=1) for time in of_rows["recorded_at"]})
+    keys = _keys(batch, rows)
+    months = sorted({moment(time).date().replace(day=1) for time in keys["recorded_at"]})
     await conn.execute(_SQL["ensure_months"], {"parent": "reading_quantity", "months": months})
     values = {
-        "patient_id": device.patient_id,
-        "device_id": device.device_id,
         "place": list(places),
         "measurand": [int(quantity.of) for quantity in quantities],
         "mantissa": numbers.mantissa.tolist(),
@@ -142,4 +138,4 @@ async def _store_quantities(
         "unit": numbers.unit.tolist(),
         "absent": numbers.absent.tolist(),
     }
-    await conn.execute(_SQL["insert_quantities"], {**of_rows, **values})
+    await conn.execute(_SQL["insert_quantities"], {**keys, **values})

@@ -32,6 +32,7 @@ from storage.cluster import (
     made_by,
     make_cluster,
     place_of,
+    private,
     storage_error,
 )
 from storage.errors import HomeBusy, ServerDidNotStart, ServerOfAnotherMajor
@@ -140,7 +141,10 @@ class EmbeddedServer:
             probe.connect(os.fspath(self._place.socket_folder / SOCKET_NAME))
             if hasattr(socket, "SO_PEERCRED"):
                 credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-                return int(struct.unpack("3i", credentials)[0])
+                pid, uid, _ = struct.unpack("3i", credentials)
+                if uid != self._place.account.user:
+                    raise ConnectionRefusedError
+                return int(pid)
             # macOS: LOCAL_PEERPID of SOL_LOCAL.
             return int.from_bytes(probe.getsockopt(0, 0x002, 4), "little")
 
@@ -150,8 +154,10 @@ class EmbeddedServer:
         return self._place
 
     def _address(self, role: str, database: str) -> str:
-        folder = str(self._place.socket_folder).replace("\\", "\\\\").replace("'", "\\'")
-        return f"host='{folder}' port=5432 user={role} dbname={database} sslmode=disable"
+        folder, account = _worded(str(self._place.socket_folder)), _worded(self._place.account.name)
+        # A socket in a folder for all (`socket.at`) may be another's once that folder was cleaned: nobody but
+        # the account of our own server is spoken to.
+        return f"host={folder} requirepeer={account} port=5432 user={role} dbname={database} sslmode=disable"
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
@@ -247,7 +253,7 @@ class EmbeddedServer:
             command += ["-c", f"{name}={value}"]
         log = self._place.log
         begin = "wb" if log.exists() and log.stat().st_size > LARGEST_LOG else "ab"
-        with log.open(begin) as said:
+        with open(log, begin, opener=private) as said:
             said_from = said.tell()
             process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
@@ -270,11 +276,17 @@ class EmbeddedServer:
         """
         with suppress(FileNotFoundError):
             path = self._place.data / "postmaster.pid"
-            _, _, rest = path.read_text().partition("\n")
-            if rest:
-                path.write_text(f"{os.getpid()}\n{rest}")
-            else:
+            if path.is_symlink():
                 path.unlink()
+                return
+            with open(path, "r+", opener=private) as file:
+                _, _, rest = file.read().partition("\n")
+                if rest:
+                    file.seek(0)
+                    file.truncate()
+                    file.write(f"{os.getpid()}\n{rest}")
+                else:
+                    path.unlink()
 
     def _end_unreachable(self) -> None:
         """Ends a server of ours that lives without its socket (a cleaner of temporary folders took it)."""
@@ -313,6 +325,11 @@ def erase(home: Path, root_parent: Path = ROOT_PARENT) -> None:
             server._stop()  # noqa: SLF001
         place.erase()
     (home / "postgresql.at").unlink(missing_ok=True)
+
+
+def _worded(value: str) -> str:
+    """A value as a connection string takes it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _quoted(folder: Path) -> str:

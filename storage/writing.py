@@ -29,9 +29,11 @@ from storage.columns import (
     SPARSE_COLUMNS,
     Columns,
     RecordKeys,
+    microseconds,
     moment,
 )
 from storage.connection import Connection
+from storage.contexts import Batch, Beside
 from storage.daily_summary import DaySummary
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
@@ -164,24 +166,27 @@ class Writing:
         Segments that place records otherwise than before replace the old ones, which stay as a trace. Raises
         ValueNotStorable, before anything is written.
         """
-        keys = RecordKeys.of(readings)
-        stretches = _around(keys.recorded_at)
+        recorded_at = microseconds([reading.identity.recorded_at for reading in readings])
+        stretches = _around(recorded_at)
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["save"])
             asked = await Asked.of(self._conn, self._key, stretches)
-            batch = Columns.of(readings, keys)  # while the server looks
+            keys = RecordKeys.of(readings, recorded_at)  # while the server looks
+            columns = Columns.of(readings, keys)
             known = await asked.answer()
         sorted_out = sort_out(keys, readings, known)
-        new = batch if sorted_out.all_new else batch.take(sorted_out.new, sorted_out.ordinal)
+        batch = Batch(self._device, readings, keys, sorted_out)
+        new = columns if sorted_out.all_new else columns.take(sorted_out.new, sorted_out.ordinal)
         difference = clock_segments.change(self._current, segments)
 
-        def days_of_new() -> tuple[TouchedDays, list[DaySummary] | None]:
+        def prepared() -> tuple[TouchedDays, list[DaySummary] | None, Beside]:
             days = self._touched(new, difference)
-            return days, days.summaries(known, new) if days.within(stretches) else None
+            summaries = days.summaries(known, new) if days.within(stretches) else None
+            return days, summaries, Beside.of(readings, sorted_out)
 
-        stored, (days, summaries) = await self._insert(new, days_of_new)
+        stored, (days, summaries, beside) = await self._insert(new, prepared)
         async with self._conn.pipeline():
-            late = await contexts.store(self._conn, self._device, readings, keys, sorted_out)
+            late = await contexts.store(self._conn, batch, beside)
             await self._move_cursor(keys, clock_error_seconds)
             await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
             await self._keep_refused(refused)

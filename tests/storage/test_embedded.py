@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from psycopg import pq
 from device_profiles.errors import StorageError
 from storage import binaries, cluster, embedded
 from storage.binaries import Binaries, find_binaries, within_reach_of_all
+from storage.cluster import Account, Place
 from storage.embedded import EmbeddedServer, erase
 from storage.errors import (
     DiskFull,
@@ -42,6 +44,21 @@ print(server.pid, flush=True)
 sys.stdin.readline()
 server.release()
 """
+
+
+IMPOSTOR = """
+import socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+listening.listen()
+print("listening", flush=True)
+while True:
+    client, _ = listening.accept()
+    if client.recv(1000):
+        client.sendall(b"R\\0\\0\\0\\x08\\0\\0\\0\\0Z\\0\\0\\0\\x05I")
+    client.close()
+"""
+"""Lets everybody in, as PostgreSQL does who is known."""
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +182,31 @@ def test_a_pid_that_another_process_has_by_now_does_not_stop_a_start(home: Path)
         other.wait()
 
 
+def test_a_link_in_the_place_of_the_pid_file_leads_nowhere(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    server.release()
+    elsewhere = home / "elsewhere"
+    elsewhere.write_text("first line\nsecond line\n")
+    (server.place.data / "postmaster.pid").symlink_to(elsewhere)
+    server = EmbeddedServer.hold(home)
+    assert answers(server)
+    server.release()
+    assert elsewhere.read_text() == "first line\nsecond line\n"
+    elsewhere.unlink()
+
+
+def test_what_lies_beside_the_data_is_its_owner_s_whatever_the_umask(fresh_home: Path) -> None:
+    before = os.umask(0)
+    try:
+        server = EmbeddedServer.hold(fresh_home)
+        server.release()
+    finally:
+        os.umask(before)
+    files = [path for path in (*fresh_home.iterdir(), *server.place.folder.iterdir()) if path.is_file()]
+    assert {path.name for path in files} >= {"server.log", "in-use", "starting"}
+    assert [path.name for path in files if path.stat().st_mode & 0o077] == []
+
+
 def test_an_empty_pid_file_does_not_stop_a_start(home: Path) -> None:
     server = EmbeddedServer.hold(home)
     server.release()
@@ -222,6 +264,25 @@ def test_only_the_caller_is_let_in_and_never_as_superuser(home: Path) -> None:
         assert done.returncode != 0
         assert "eer authentication failed" in done.stderr
     server.release()
+
+
+def test_a_stranger_s_server_in_the_place_of_ours_is_not_spoken_to() -> None:
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        own, others = Account(None, None), Account(nobody.pw_uid, nobody.pw_gid)
+        server, expecting_another = (EmbeddedServer(Place(Path(folder), who)) for who in (own, others))
+        socket_path = server.place.socket_folder / cluster.SOCKET_NAME
+        socket_path.parent.mkdir()
+        command = [sys.executable, "-c", IMPOSTOR, str(socket_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as impostor:
+            try:
+                assert says(impostor) == "listening"
+                assert server._answers()
+                assert not expecting_another._answers()
+                with pytest.raises(ConnectionError):
+                    _ = expecting_another.pid
+            finally:
+                impostor.kill()
 
 
 def test_the_server_listens_on_no_network(home: Path) -> None:
@@ -343,7 +404,7 @@ def test_binaries_in_a_closed_folder_are_copied_where_the_server_can_run_them(tm
     shelter.mkdir()
     found = within_reach_of_all(Binaries(closed / "installation" / "bin", 18), shelter)
     assert shelter in found.folder.parents
-    assert Path(found.postgres).stat().st_mode & 0o005 == 0o005
+    assert Path(found.postgres).stat().st_mode & 0o777 == 0o755
     assert within_reach_of_all(Binaries(closed / "installation" / "bin", 18), shelter) == found
 
 

@@ -19,7 +19,7 @@ from device_profiles.reading import (
     TimeSource,
 )
 from storage import clock_segments, devices, outbox, readings
-from storage.columns import Columns, RecordKeys
+from storage.columns import Columns, RecordKeys, microseconds
 from storage.database import Database
 from storage.errors import UnknownDevice, ValueNotStorable
 from storage.patients import Patient
@@ -246,7 +246,7 @@ async def test_a_key_that_another_writer_slipped_in_is_passed_over(
                 "INSERT INTO passerelle.reading SELECT %s, %s, 7, 1, 0, %s, 0, 1, 0, 0, 0, -1, -32768, 'x'",
                 (batch[7].identity.recorded_at, patient.patient_id, device.device_id),
             )
-        stored, _ = await writing._insert(Columns.of(batch, RecordKeys.of(batch)), list)
+        stored, _ = await writing._insert(columns_of(batch), list)
     assert stored == 199
 
 
@@ -300,3 +300,8 @@ async def test_the_outbox_has_one_entry_for_a_batch(database: Database, patient:
     ]
     assert entries[0].last_recorded_at == batch[-1].identity.recorded_at
     assert rest == entries[1:]
+
+
+def columns_of(batch: list[Reading]) -> Columns:
+    times = microseconds([reading.identity.recorded_at for reading in batch])
+    return Columns.of(batch, RecordKeys.of(batch, times))
