@@ -32,7 +32,7 @@ Number = TypeVar("Number", np.int16, np.int32)
 
 _UNIT = {code: index for index, code in enumerate(UNITS)}
 _INT4 = np.iinfo(np.int32)
-_INT2 = np.iinfo(np.int16)
+_INT1 = np.iinfo(np.int8)
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
@@ -237,7 +237,7 @@ def _parts(number: str) -> tuple[int, int]:
         if not isinstance(exponent, int):
             break
         mantissa = int("".join(map(str, digits))) * (-1 if sign else 1)
-        if abs(mantissa) <= _INT4.max and abs(exponent) <= _INT2.max:
+        if abs(mantissa) <= _INT4.max and _INT1.min <= exponent <= _INT1.max:
             return mantissa, exponent
     raise ValueNotStorable
 

@@ -267,9 +267,9 @@ def test_only_the_caller_is_let_in_and_never_as_superuser(home: Path) -> None:
 
 
 def test_a_stranger_s_server_in_the_place_of_ours_is_not_spoken_to() -> None:
-    nobody = pwd.getpwnam("nobody")
+    stranger = next(entry for entry in pwd.getpwall() if entry.pw_uid != os.geteuid())
     with tempfile.TemporaryDirectory() as folder:
-        own, others = Account(None, None), Account(nobody.pw_uid, nobody.pw_gid)
+        own, others = Account(None, None), Account(stranger.pw_uid, stranger.pw_gid)
         server, expecting_another = (EmbeddedServer(Place(Path(folder), who)) for who in (own, others))
         socket_path = server.place.socket_folder / cluster.SOCKET_NAME
         socket_path.parent.mkdir()
