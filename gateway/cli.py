@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import pairwise
 from typing import Annotated
@@ -39,6 +40,7 @@ def main() -> None:
 
         print(f"passerelle {version('passerelle')}")  # noqa: T201
         return
+    os.umask(0o077)  # what a command writes is a person's own
     app(_with_chosen_passcode(sys.argv[1:]))
 
 

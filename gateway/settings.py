@@ -6,6 +6,7 @@ A person's language, unit, zone and targets are not here: they live with the per
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from device_profiles.errors import PasserelleError
+from storage.errors import HomeOfAnother
 
 DEFAULT_SHELF_PORT = 8421
 DEFAULT_GATEWAY_PORT = 8420
@@ -77,10 +79,19 @@ def load() -> Settings:
 
 
 def prepare_home(home: Path) -> Path:
-    """Make the folder that holds all state, for its owner only (0700). Raises `HomeUnusable`."""
+    """Make the folder that holds all state, for its owner only (0700).
+
+    Raises `HomeOfAnother`: whoever owns a folder can replace what lies in it. Raises `HomeUnusable`, also for
+    a folder that others use: it is not closed to them.
+    """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if home.stat().st_uid == os.getuid():
+        found = home.stat()
+        if found.st_uid != os.geteuid():
+            raise HomeOfAnother(folder=home)
+        if found.st_mode & 0o077:
+            if found.st_mode & stat.S_ISVTX or not _is_ours(home):
+                raise HomeUnusable(folder=str(home))
             home.chmod(0o700)
         probe = home / ".writable"
         probe.touch(mode=0o600)
@@ -88,3 +99,9 @@ def prepare_home(home: Path) -> Path:
     except OSError:
         raise HomeUnusable(folder=str(home)) from None
     return home
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty, or a home of before."""
+    names = {path.name for path in folder.iterdir()}
+    return not names or not names.isdisjoint({"secret", "shelf-token", "postgresql", "postgresql.at"})

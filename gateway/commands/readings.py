@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -127,8 +128,10 @@ def export(
         sys.stdout.buffer.flush()
         return
     try:
-        output.write_bytes(content)
-        output.chmod(0o600)
+        with open(output, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            if output.is_file():  # not /dev/stdout, nor /dev/null
+                output.chmod(0o600)
+            file.write(content)
     except OSError as error:
         terminal.fail(FileUnwritable(file=output.name, why=(error.strerror or "unknown reason").lower()))
 

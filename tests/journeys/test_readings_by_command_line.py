@@ -6,7 +6,9 @@ import csv
 import io
 import itertools
 import json
+import os
 import statistics
+import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -129,12 +131,27 @@ def test_the_exported_bundle_is_a_collection_of_everything(passerelle: CommandLi
     passerelle.json("replay", str(CAPTURE), "--patient", "Patient 1", "--timezone", "Europe/Paris")
     out = tmp_path / "bundle.json"
     passerelle.run("export", "--patient", "Patient 1", "--format", "fhir", "-o", str(out))
+    assert out.stat().st_mode & 0o777 == 0o600
     bundle = json.loads(out.read_text())
     kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
     assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "collection")
     assert (kinds.count("Observation"), kinds.count("Patient"), kinds.count("Device")) == (11, 1, 1)
     absent = [e["resource"] for e in bundle["entry"] if "dataAbsentReason" in e["resource"]]
     assert len(absent) == 2
+
+
+def test_what_is_exported_into_no_file_of_ones_own_leaves_its_rights(
+    passerelle: CommandLine, tmp_path: Path
+) -> None:
+    passerelle.json("replay", str(CAPTURE), "--patient", "Patient 1", "--timezone", "Europe/Paris")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o644)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reading:
+        passerelle.run("export", "--patient", "Patient 1", "--format", "csv", "-o", str(pipe))
+        assert reading.stdout is not None
+        assert reading.stdout.read().count(b"\n") == 12
+    assert pipe.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_name_nobody_has_ends_with_the_nearest_one(passerelle: CommandLine) -> None:
