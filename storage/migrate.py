@@ -94,7 +94,9 @@ async def _migrate(
     conn: Connection, schema: str, steps: Sequence[Migration], rights: str, roles: Mapping[str, str | None]
 ) -> int:
     grants = files("storage").joinpath("migrations", rights).read_text("utf-8")
-    wanted = hashlib.sha256(repr((grants, sorted(roles.items()))).encode()).hexdigest()
+    # With the steps: who was killed between a step and its rights gives them the next time.
+    told = (grants, sorted(roles.items()), [step.checksum for step in steps])
+    wanted = hashlib.sha256(repr(told).encode()).hexdigest()
     applied = await _applied(conn, schema)
     _check(applied, steps)
     taken = [step for step in steps if step.number not in applied]
@@ -105,6 +107,7 @@ async def _migrate(
             await _prepare(conn, schema)
             if step.number not in await _applied(conn, schema):
                 await conn.execute(step.text)
+                await conn.execute(_SQL[f"close_{schema}"])
                 await _record(conn, schema, step.number, step.name, step.checksum)
     async with conn.transaction():
         await _prepare(conn, schema)

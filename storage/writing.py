@@ -38,7 +38,7 @@ from storage.daily_summary import DaySummary
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.errors import UnknownDevice
-from storage.known import Asked, sort_out
+from storage.known import Asked, KnownRecords, sort_out
 from storage.statements import statements
 from storage.touched_days import DAYS_APART, TouchedDays
 
@@ -163,32 +163,26 @@ class Writing:
     ) -> Stored:
         """Stores what was read, with the complete set of segments that shall be in force for the device.
 
-        Segments that place records otherwise than before replace the old ones, which stay as a trace. Raises
+        Segments that place records otherwise replace the old ones, which stay as a trace. Raises
         ValueNotStorable, before anything is written.
         """
         recorded_at = microseconds([reading.identity.recorded_at for reading in readings])
         stretches = _around(recorded_at)
-        async with self._conn.pipeline():
-            await self._conn.execute(_SQL["save"])
-            asked = await Asked.of(self._conn, self._key, stretches)
-            keys = RecordKeys.of(readings, recorded_at)  # while the server looks
-            columns = Columns.of(readings, keys)
-            known = await asked.answer()
+        keys, columns, known = await self._look(readings, recorded_at, stretches)
         sorted_out = sort_out(keys, readings, known)
         batch = Batch(self._device, readings, keys, sorted_out)
         new = columns if sorted_out.all_new else columns.take(sorted_out.new, sorted_out.ordinal)
         difference = clock_segments.change(self._current, segments)
 
         def prepared() -> tuple[TouchedDays, list[DaySummary] | None, Beside]:
-            days = self._touched(new, difference)
-            summaries = days.summaries(known, new) if days.within(stretches) else None
-            return days, summaries, Beside.of(readings, sorted_out)
+            touched = self._touched(new, difference)
+            found = touched.summaries(known, new) if touched.within(stretches) else None
+            return touched, found, Beside.of(readings, sorted_out)
 
         stored, (days, summaries, beside) = await self._insert(new, prepared)
         async with self._conn.pipeline():
             late = await contexts.store(self._conn, batch, beside)
-            await self._move_cursor(keys, clock_error_seconds)
-            await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
+            await self._keep_place(keys, difference, clock_error_seconds)
             await self._keep_refused(refused)
             await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
             await outbox.retimed(self._conn, self._device, difference)
@@ -198,6 +192,20 @@ class Writing:
             await days.renew(self._conn)
         joined = await contexts.joined(self._conn, self._device, late)
         return Stored(stored, len(keys) - stored, int(np.count_nonzero(new.ordinal)), joined)
+
+    async def _look(
+        self, readings: Sequence[Reading], recorded_at: npt.NDArray[np.int64], stretches: Sequence[Range]
+    ) -> tuple[RecordKeys, Columns, KnownRecords]:
+        """The batch as columns, made while the server looks for what is stored around it.
+
+        From here a statement that is refused can be taken back.
+        """
+        async with self._conn.pipeline():
+            await self._conn.execute(_SQL["save"])
+            asked = await Asked.of(self._conn, self._key, stretches)
+            keys = RecordKeys.of(readings, recorded_at)
+            columns = Columns.of(readings, keys)
+            return keys, columns, await asked.answer()
 
     def _touched(self, new: Columns, difference: Change) -> TouchedDays:
         """The days of new records, and of records that other segments place now."""
@@ -249,12 +257,16 @@ class Writing:
         cursor = await self._conn.execute(_SQL["insert"], {**self._key, **values, "raw": list(new.raw)})
         return len(await cursor.fetchall())
 
-    async def _move_cursor(self, keys: RecordKeys, clock_error_seconds: int | None) -> None:
+    async def _keep_place(
+        self, keys: RecordKeys, difference: Change, clock_error_seconds: int | None
+    ) -> None:
+        """Moves the cursor, and puts the segments in force."""
         values = {
             "last_sequence": int(keys.sequence.max()) if len(keys) else None,
             "clock_error_seconds": clock_error_seconds,
         }
         await self._conn.execute(_SQL["move_cursor"], {**self._key, **values})
+        await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
 
     async def _keep_refused(self, refused: Sequence[RefusedFrame]) -> None:
         for frame in refused:

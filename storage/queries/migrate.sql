@@ -34,6 +34,14 @@ CREATE TABLE shelf.migration (
     applied_at timestamptz NOT NULL
 )
 
+-- name: close_passerelle
+-- A new function is for all to call, unless this is said with it.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA passerelle FROM PUBLIC
+
+-- name: close_shelf
+-- The same, on the shelf.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA shelf FROM PUBLIC
+
 -- name: applied_passerelle
 -- The steps that the main database has.
 SELECT number, checksum FROM passerelle.migration

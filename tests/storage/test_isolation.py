@@ -232,6 +232,18 @@ async def test_who_looks_by_a_grant_is_written_down(database: Database, patient:
     )
 
 
+async def test_the_shelf_s_role_cannot_unmake_what_happened(database: Database) -> None:
+    if DATABASE:
+        return
+    for attempt in ("DELETE FROM shelf.opening", "UPDATE shelf.opening SET recipient = ''",
+                    "DELETE FROM shelf.link", "DELETE FROM shelf.uploader",
+                    "UPDATE shelf.file SET ciphertext = ''", "UPDATE shelf.location SET expires_at = 'infinity'",
+                    "TRUNCATE shelf.file", "SET ROLE owner"):  # fmt: skip
+        with pytest.raises(DatabaseRefused):
+            async with database.shelf() as conn:
+                await conn.execute(attempt)
+
+
 async def test_the_shelf_s_role_does_not_reach_the_main_database(database: Database) -> None:
     if DATABASE:
         return

@@ -18,7 +18,7 @@ from storage import binaries, embedded, migrate, patients, readings
 from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
 from storage.errors import DatabaseChanged, DatabaseNewer, DatabaseUnreachable, EngineTooOld, EngineUnknown
-from storage.migrate import Engine, migrations
+from storage.migrate import Engine, Migration, migrations
 from storage.readings import Stored
 from tests.storage.samples import glucose, new_device, segment, store
 
@@ -102,6 +102,36 @@ async def test_programs_that_migrate_at_once_do_it_once(home: Path) -> None:
         assert [number for (number,) in rows] == [0, *(step.number for step in migrations("base", "plain"))]
     finally:
         await asyncio.to_thread(server.release)
+
+
+async def test_a_function_that_a_later_step_makes_is_nobody_s_until_rights_are_given_and_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = """CREATE FUNCTION passerelle.later() RETURNS int4 LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+        CREATE FUNCTION passerelle.later_by_token() RETURNS int4 LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+        CREATE TABLE passerelle.later_table ()"""
+    asked = """SELECT has_function_privilege('reader', 'passerelle.later()', 'EXECUTE'),
+        has_function_privilege('reader', 'passerelle.later_by_token()', 'EXECUTE'),
+        has_table_privilege('writer', 'passerelle.later_table', 'SELECT')"""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        server = await asyncio.to_thread(EmbeddedServer.hold, home)
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                server.address("owner"), autocommit=True
+            ) as conn:
+                await migrate.migrate_space(conn, "writer", "reader")
+                steps = (*migrations("base", "plain"), Migration(9000, "base/9000_later.sql", later))
+                monkeypatch.setattr(migrate, "migrations", lambda *_: steps)
+                with monkeypatch.context() as killed, pytest.raises(KeyError):
+                    killed.delitem(migrate._SQL, "name_role")  # type: ignore[arg-type]
+                    await migrate.migrate_space(conn, "writer", "reader")
+                assert await (await conn.execute(asked)).fetchone() == (False, False, False)
+                await migrate.migrate_space(conn, "writer", "reader")
+                assert await (await conn.execute(asked)).fetchone() == (False, True, True)
+        finally:
+            await asyncio.to_thread(server.release)
+            erase(home)
 
 
 async def test_a_newer_database_is_refused_in_one_sentence(home: Path) -> None:
