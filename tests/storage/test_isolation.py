@@ -237,7 +237,7 @@ async def test_the_shelf_s_role_cannot_unmake_what_happened(database: Database) 
         return
     for attempt in ("DELETE FROM shelf.opening", "UPDATE shelf.opening SET recipient = ''",
                     "DELETE FROM shelf.link", "DELETE FROM shelf.uploader",
-                    "UPDATE shelf.file SET ciphertext = ''", "UPDATE shelf.location SET expires_at = 'infinity'",
+                    "UPDATE shelf.file SET ciphertext = ''", "UPDATE shelf.location SET number = 1",
                     "TRUNCATE shelf.file", "SET ROLE owner"):  # fmt: skip
         with pytest.raises(DatabaseRefused):
             async with database.shelf() as conn:
