@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -17,14 +19,21 @@ logger = logging.getLogger(__name__)
 SHELF_SECONDS = 30
 """A share that waited for its shelf is delivered within this; an opening is seen within it."""
 
+FIRST_SECONDS = 3
+"""What waited is delivered soon after the start: by then a shelf of the same command answers."""
+
 
 async def visit_shelf(home: Home) -> None:
     """Deliver what waits and fetch the openings; a shelf that is down is tried again next time."""
+    failures: tuple[PasserelleError, ...]
     try:
-        await sharing.deliver_waiting(home)
-        await sharing.fetch_openings(home)
+        failures = (*await sharing.deliver_waiting(home), *await sharing.fetch_openings(home))
     except PasserelleError as error:
-        logger.warning("visit to the shelf: %s", type(error).__name__)
+        failures = (error,)
+    except asyncio.CancelledError:
+        return  # the program ends, and whoever runs next does it; the scheduler would print a traceback
+    for name in sorted({type(failure).__name__ for failure in failures}):
+        logger.warning("visit to the shelf: %s", name)
 
 
 @contextmanager
@@ -35,6 +44,7 @@ def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
         visit_shelf,
         "interval",
         seconds=SHELF_SECONDS,
+        next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
         args=[home],
         coalesce=True,
         max_instances=1,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from device_profiles.errors import PasserelleError
+from device_profiles.errors import PasserelleError, SpaceError
 from device_profiles.reading import UNKNOWN_TIME, ReadingSeries
 from fhir_mapping import bundle
 from fhir_mapping.opaque import ReadingIds
@@ -33,6 +34,9 @@ from storage.shares import NewShare, Share
 DEFAULT_LIFE = timedelta(days=30)
 """How long a share lasts when nothing is said: a consultation and what follows it."""
 
+LONGEST_LIFE = timedelta(days=36525)
+"""A hundred years: beyond them the clocks of others end, and 9999 is a way to say never."""
+
 PASSCODE_DIGITS = 6
 """With ten tries for the life of a link, a guess succeeds once in 100 000."""
 
@@ -47,6 +51,12 @@ class EndInThePast(PasserelleError):
     """A share that would end before it begins."""
 
     sentence = "The last day of a share lies in the past. Choose today or a later day with --until."
+
+
+class EndTooFar(PasserelleError):
+    """A share that would outlive everybody."""
+
+    sentence = "The last day of a share is too far away. Choose a day within a hundred years with --until."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,8 @@ async def create(
     """Share a person's readings: all, or those of the last `days` local days that have any.
 
     `until`: the last day on which the link opens, in the person's zone. Raises `UnknownPatient`,
-    `NothingToShare`, `EndInThePast`, `PasscodeUnusable`.
+    `NothingToShare`, `EndInThePast`, `EndTooFar`, `PasscodeUnusable`; `SpaceError` when a shelf that answers
+    refuses it, and then it is not kept.
     """
     now = datetime.now(UTC)
     hashed = None if passcode is None else sealing.hash_passcode(passcode)
@@ -115,6 +126,10 @@ async def create(
         await _deliver(home, share)
     except ShelfUnreachable:
         waiting = True
+    except SpaceError:
+        async with home.database.writer() as connection:
+            await shares.revoke(connection, share, now)  # nobody will have its link: it need not wait
+        raise
     else:
         waiting = False
     return CreatedShare(share, link.url(home.settings.shelf_url), passcode, observations, waiting)
@@ -125,37 +140,57 @@ async def revoke(home: Home, share_id: UUID) -> bool:
     now = datetime.now(UTC)
     async with home.database.writer() as connection:
         share = await shares.revoke(connection, await shares.find(connection, share_id), now)
-    if share.uploaded_at is None:
-        return True
     try:
-        await _deliver(home, share)
+        await _deliver(home, share)  # also one that seems to wait: its upload may have come without an answer
     except ShelfUnreachable:
-        return False
+        return share.uploaded_at is None
+    except SpaceError:
+        if share.uploaded_at is not None:
+            raise
     return True
 
 
-async def deliver_waiting(home: Home) -> int:
-    """Tell the shelf everything that it does not know yet; how much that was. Raises `ShelfUnreachable`."""
+async def deliver_waiting(home: Home) -> tuple[SpaceError, ...]:
+    """Tell the shelves everything that they do not know yet; returns what kept some of it from them."""
     async with home.database.writer() as connection:
         waiting = await shares.waiting(connection, datetime.now(UTC))
-    for share in waiting:
+
+    async def deliver(share: Share) -> None:
         await _deliver(home, share)
-    return len(waiting)
+
+    return await _each(waiting, deliver)
 
 
-async def fetch_openings(home: Home) -> None:
-    """Bring who opened what from the shelf into the person's own access log. Raises `ShelfUnreachable`."""
+async def fetch_openings(home: Home) -> tuple[SpaceError, ...]:
+    """Bring who opened what from the shelves into the person's access log; returns what kept some away."""
     async with home.database.writer() as connection:
         everybody = await patients.list_all(connection)
         known = [s for p in everybody for s in await shares.of_patient(connection, p.patient_id)]
-    for share in known:
-        if share.uploaded_at is None:
-            continue
+
+    async def fetch(share: Share) -> None:
         async with _shelf(home, share.shelf_url) as shelf:
-            openings = await shelf.openings(share.link_hash, after=share.openings_cursor)
-        if openings:
-            async with home.database.writer() as connection:
-                await access_log.record(connection, share, openings)
+            with suppress(LinkClosed):  # a shelf that has lost a link has nothing to tell of it
+                openings = await shelf.openings(share.link_hash, after=share.openings_cursor)
+                async with home.database.writer() as connection:
+                    await access_log.record(connection, share, openings)
+
+    return await _each([share for share in known if share.uploaded_at is not None], fetch)
+
+
+async def _each(known: Sequence[Share], visit: Callable[[Share], Awaitable[None]]) -> tuple[SpaceError, ...]:
+    """Visit the shelf of each share: one that fails keeps nothing from the others. Each failure once."""
+    failures: dict[tuple[object, ...], SpaceError] = {}
+    down: set[str] = set()
+    for share in known:
+        if share.shelf_url in down:
+            continue
+        try:
+            await visit(share)
+        except SpaceError as error:
+            failures.setdefault((type(error), *error.details.values()), error)
+            if isinstance(error, ShelfUnreachable):
+                down.add(share.shelf_url)
+    return tuple(failures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +265,8 @@ def _last_time(series: ReadingSeries) -> datetime | None:
 def _end(until: date | None, zone: ZoneInfo, now: datetime) -> datetime:
     if until is None:
         return now + DEFAULT_LIFE
+    if until > now.date() + LONGEST_LIFE:
+        raise EndTooFar
     end = datetime.combine(until + timedelta(days=1), time.min, zone).astimezone(UTC)
     if end <= now:
         raise EndInThePast

@@ -115,13 +115,16 @@ class ShelfClient:
     async def openings(self, link_hash: bytes, after: int = 0) -> tuple[Opening, ...]:
         """The openings of a link whose number is above `after`, in order.
 
-        Raises `ShelfUnreachable`, `ShelfRefusesGateway`.
+        Raises `ShelfUnreachable`, `ShelfRefusesGateway`, `ShelfRefuses`.
         """
         found: list[Opening] = []
         while True:
             last = found[-1].number if found else after
             answer = await self._call("GET", f"{link_hash.hex()}/openings", params={"after": last})
-            page = [_opening(entry) for entry in answer.json()["openings"]]
+            try:
+                page = [_opening(entry) for entry in answer.json()["openings"]]
+            except (ValueError, KeyError, TypeError):
+                raise ShelfRefuses(shelf=self._shelf_url, status=answer.status_code) from None
             found += page
             if len(page) < _PAGE:
                 return tuple(found)

@@ -54,9 +54,12 @@ def create(
 
         chosen = sharing.new_passcode() if passcode == CHOOSE_A_PASSCODE else passcode
         async with opened() as home:
-            return await sharing.create(
+            made = await sharing.create(
                 home, patient, days=days, until=until.date() if until else None, passcode=chosen, label=label
             )
+            if not made.waiting:
+                await sharing.deliver_waiting(home)
+            return made
 
     created = terminal.run(command())
     if created.waiting:
@@ -90,14 +93,11 @@ def list_shares(
     async def command() -> list[FollowedShare]:
         from gateway import sharing
         from gateway.home import opened
-        from gateway.shelf_client import ShelfUnreachable
 
         async with opened() as home:
-            try:
-                await sharing.deliver_waiting(home)
-                await sharing.fetch_openings(home)
-            except ShelfUnreachable as error:
-                terminal.note(error.sentence, **error.details)
+            failures = {*await sharing.deliver_waiting(home), *await sharing.fetch_openings(home)}
+            for sentence, details in {(e.sentence, tuple(e.details.items())) for e in failures}:
+                terminal.note(sentence, **dict(details))
             return await sharing.followed(home, patient)
 
     shares = terminal.run(command())
@@ -121,7 +121,9 @@ def revoke(
         from gateway.home import opened
 
         async with opened() as home:
-            return await sharing.revoke(home, share_id)
+            told = await sharing.revoke(home, share_id)
+            await sharing.deliver_waiting(home)
+            return told
 
     told = terminal.run(command())
     if not told:

@@ -30,7 +30,7 @@ def test_the_demo_needs_no_database_that_is_set_for_a_person(passerelle: Command
         PASSERELLE_DATABASE="postgresql://nobody@127.0.0.1:9/none",
         PASSERELLE_DATABASE_WRITER="postgresql://nobody@127.0.0.1:9/none",
         PASSERELLE_DATABASE_SHELF="postgresql://nobody@127.0.0.1:9/none",
-        PASSERELLE_SHELF_TOKEN="of another shelf",  # noqa: S106
+        PASSERELLE_SHELF_TOKEN="of another shelf",
         PASSERELLE_PUBLIC_URL="https://shelf.example",
     )
     assert set_elsewhere.json("demo", "--once")["observations_shared"] == 300

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import httpx
 import psutil
@@ -21,6 +22,16 @@ from tests.journeys.conftest import CAPTURE, WEEKS, CommandLine, free_port, wait
 def opened(url: str, recipient: str = "Dr. Test", passcode: str | None = None) -> list[dict]:
     (content,) = asyncio.run(open_link(SealedLink.parse(url), recipient, passcode))
     return [entry["resource"] for entry in json.loads(content)["entry"]]
+
+
+def eventually_opened(url: str, seconds: float = 15) -> list[dict]:
+    end = monotonic() + seconds
+    while True:
+        try:
+            return observations(opened(url))
+        except LinkClosed:
+            if monotonic() > end:
+                raise
 
 
 def observations(resources: list[dict]) -> list[dict]:
@@ -104,6 +115,31 @@ def test_the_next_share_command_delivers_what_waited(with_readings: CommandLine)
         assert len(observations(opened(made["url"]))) == 11
 
 
+def test_a_shelf_that_is_gone_keeps_nothing_from_another(with_readings: CommandLine) -> None:
+    gone = with_readings.with_environment(PASSERELLE_SHELF_URL="http://127.0.0.1:9")
+    assert gone.json("share", "create", "--patient", "Patient 1")["waiting"] is True
+    with with_readings.serving("--role", "shelf") as shelf:
+        pass
+    gateway = with_readings.with_environment(PASSERELLE_SHELF_URL=shelf)
+    waited = gateway.json("share", "create", "--patient", "Patient 1")
+    assert waited["waiting"] is True
+    with with_readings.serving("--role", "shelf", port=int(shelf.rsplit(":", 1)[1])):
+        gateway.json("share", "create", "--patient", "Patient 1", "--label", "the next share command")
+        assert len(observations(opened(waited["url"], "Dr. Test"))) == 11
+        listed = {share["id"]: share for share in gateway.json("share", "list")}
+    assert [opening["recipient"] for opening in listed[waited["id"]]["openings"]] == ["Dr. Test"]
+    assert sorted(share["state"] for share in listed.values()) == ["open", "open", "waiting"]
+
+
+def test_serve_delivers_at_once_what_waited(with_readings: CommandLine) -> None:
+    port = free_port()
+    gateway = with_readings.with_environment(PASSERELLE_SHELF_URL=f"http://127.0.0.1:{port}")
+    made = gateway.json("share", "create", "--patient", "Patient 1")
+    assert made["waiting"] is True
+    with gateway.serving(port=port):
+        assert len(eventually_opened(made["url"])) == 11
+
+
 def test_only_the_days_that_were_chosen_are_shared(passerelle: CommandLine) -> None:
     passerelle.json(
         "import", str(WEEKS[0]), "--patient", "Patient 2", "--format", "generic", "--timezone", "UTC"
@@ -124,6 +160,8 @@ def test_a_share_ends_after_its_last_day(with_readings: CommandLine) -> None:
     ended = with_readings.run(
         "share", "create", "--patient", "Patient 1", "--until", yesterday.isoformat(), status=1
     )
+    assert "--until" in ended.stderr
+    ended = with_readings.run("share", "create", "--patient", "Patient 1", "--until", "9999-12-31", status=1)
     assert "--until" in ended.stderr
 
 
@@ -168,6 +206,7 @@ def test_a_gateway_elsewhere_needs_a_token_of_the_shelf(with_readings: CommandLi
         stranger = with_readings.with_environment(PASSERELLE_SHELF_URL=shelf)
         refused = stranger.run("share", "create", "--patient", "Patient 1", status=1)
         assert "PASSERELLE_SHELF_TOKEN" in refused.stderr
+        assert [share["state"] for share in stranger.json("share", "list")] == ["revoked"]
         known = stranger.with_environment(PASSERELLE_SHELF_TOKEN=token)
         made = known.json("share", "create", "--patient", "Patient 1")
         assert len(observations(opened(made["url"]))) == 11
