@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from device_profiles.errors import PasserelleError
@@ -39,7 +39,9 @@ _OUT_OF_RANGE = {
 }
 # No meter and no sensor shows more; a larger number is a wrong column or a wrong unit.
 _LARGEST = {"mg/dL": Decimal(1500), "mmol/L": Decimal(84)}
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_YEARS = range(1970, 2200)
 
 
 class FileUnreadable(PasserelleError):
@@ -68,21 +70,22 @@ class FileReadings:
 def read_generic(path: Path, kind: Kind) -> FileReadings:
     """Read a file of the generic format. Raises `FileUnreadable` when no row of it can be understood."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise FileUnreadable(file=path.name, why="it is not text in UTF-8") from None
+        written = path.read_bytes()
     except OSError as error:
         raise FileUnreadable(file=path.name, why=(error.strerror or "it cannot be opened").lower()) from None
-    rows = csv.reader(io.StringIO(text, newline=""))
-    header = [column.strip().lower() for column in next(rows, [])]
+    text = written.decode("utf-8-sig", errors="replace")  # a row with bytes of something else is named
+    rows = _rows(text)
+    header = [column.lower() for column in next(rows, (1, []))[1]]
     unit = _UNITS.get(header[1]) if len(header) == 2 and header[0] == "time" else None
     if unit is None:
-        raise FileUnreadable(file=path.name, why="its first line must be time,mg_dl or time,mmol_l")
+        is_text = "\N{REPLACEMENT CHARACTER}" not in text
+        header_missing = "its first line must be time,mg_dl or time,mmol_l"
+        raise FileUnreadable(file=path.name, why=header_missing if is_text else "it is not text in UTF-8")
     device = Device(DeviceIdentity("file", f"generic/{kind.slug}"), model="generic file")
     readings: list[Reading] = []
     refused: list[RefusedLine] = []
     ranks: Counter[datetime] = Counter()
-    for line, row in _numbered(rows):
+    for line, row in rows:
         try:
             reading = _reading(row, kind, unit, ranks)
         except ValueError as error:
@@ -92,26 +95,24 @@ def read_generic(path: Path, kind: Kind) -> FileReadings:
     return FileReadings(device, tuple(readings), tuple(refused))
 
 
-def _numbered(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    reader = rows
-    while True:
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, each with its number; a quote that is not closed ends with its line."""
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            (row,) = csv.reader([line.strip()]) if line.strip() else ([],)
         except csv.Error:
-            yield reader.line_num, []  # type: ignore[attr-defined]
-            continue
-        if any(cell.strip() for cell in row):
-            yield reader.line_num, row  # type: ignore[attr-defined]
+            row = [line]
+        row = [cell.strip() for cell in row]
+        if any(row):
+            yield number, row
 
 
 def _reading(row: list[str], kind: Kind, unit: str, ranks: Counter[datetime]) -> Reading:
     """One row. Raises ValueError with a reason that repeats no value of the row."""
     if len(row) != 2:
         raise ValueError("a row has a time and a value, separated by one comma")
-    when = _time(row[0].strip())
-    quantity = _quantity(row[1].strip(), unit)
+    when = _time(row[0])
+    quantity = _quantity(row[1], unit)
     sequence = ranks[when]
     ranks[when] += 1
     written = DateTime(when.year, when.month, when.day, when.hour, when.minute, when.second)
@@ -129,21 +130,21 @@ def _time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise ValueError("the time is not written as 2026-03-14T08:30:00 (local time, without a zone)")
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        when = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         raise ValueError("there is no such date or time") from None
+    if when.year not in _YEARS:
+        raise ValueError("no device wrote a reading in such a year")
+    return when
 
 
 def _quantity(text: str, unit: str) -> Quantity:
     absent = _OUT_OF_RANGE.get(text.upper())
     if absent is not None:
         return Quantity(Measurand.GLUCOSE, None, unit, absent)
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError("the value is not a number") from None
-    if not value.is_finite():
+    if not _NUMBER.fullmatch(text):
         raise ValueError("the value is not a number")
+    value = Decimal(text)
     if not 0 < value <= _LARGEST[unit]:
         raise ValueError(f"no glucose value in {unit} is so small or so large")
     if value != round(value, 4):

@@ -80,6 +80,30 @@ def test_a_file_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
     assert seen.readings[0].quantities[0].value == Decimal("6.6")
 
 
+def test_a_line_that_is_no_text_or_opens_a_quote_takes_no_other_with_it(tmp_path: Path) -> None:
+    (tmp_path / "damaged.csv").write_bytes(
+        b'time,mg_dl\n2026-03-14T08:00:00,118\n2026-03-14T08:05:00,1\xe98\n"2026-03-14T08:10:00,119\n'
+        b"2026-03-14T08:15:00,120\n"
+    )
+    seen = read_generic(tmp_path / "damaged.csv", Kind.INTERSTITIAL_GLUCOSE)
+    assert [line.line for line in seen.refused] == [3, 4]
+    assert [reading.quantities[0].value for reading in seen.readings] == [118, 120]
+
+
+@pytest.mark.parametrize(
+    "row", ["2026-03-14T08:00:00,1_000", "2026-03-14T08:00:00,١٢٠", "٢٠٢٦-03-14T08:00:00,120"]
+)
+def test_only_digits_that_a_device_writes_make_a_number(tmp_path: Path, row: str) -> None:
+    seen = read_generic(written(tmp_path, f"time,mg_dl\n{row}\n"), Kind.INTERSTITIAL_GLUCOSE)
+    assert (len(seen.readings), [line.line for line in seen.refused]) == (0, [2])
+
+
+@pytest.mark.parametrize("year", ["0001", "1900", "9999"])
+def test_a_year_without_devices_is_named(tmp_path: Path, year: str) -> None:
+    seen = read_generic(written(tmp_path, f"time,mg_dl\n{year}-01-01T00:00:00,100\n"), Kind.BLOOD_GLUCOSE)
+    assert [line.reason for line in seen.refused] == ["no device wrote a reading in such a year"]
+
+
 @given(text=st.text())
 def test_any_text_after_the_header_is_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, text: str
