@@ -16,7 +16,7 @@ const KINDS = new Map([
 ]);
 const EXCLUDED = "urn:passerelle:excluded";
 const MEAL = "urn:passerelle:meal";
-const UNITS = { "mg/dL": "mg/dL", "mmol/L": "mmol/L" };
+const UNITS = new Set(["mg/dL", "mmol/L"]);
 const ABSENT_LOW = new Set(["negative-infinity"]);
 const ABSENT_HIGH = new Set(["positive-infinity"]);
 const OFFSET = /(?:Z|([+-])(\d\d):(\d\d))$/;
@@ -65,7 +65,7 @@ function reading(observation, devices) {
   const time = Date.parse(when);
   if (!kind || Number.isNaN(time)) return null;
   const quantity = observation.valueQuantity;
-  const unit = UNITS[quantity?.code ?? quantity?.unit];
+  const unit = [quantity?.code ?? quantity?.unit].find((name) => UNITS.has(name));
   const beyond = beyondRange(observation);
   if (!beyond && (typeof quantity?.value !== "number" || !unit)) return null;
   return {

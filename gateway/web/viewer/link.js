@@ -23,7 +23,7 @@ export function parse(fragment) {
   }
   if ((payload.v ?? 1) !== 1) throw new LinkError("newer");
   if (typeof payload.key !== "string" || payload.key.length !== 43) throw new LinkError("malformed");
-  return { ...payload, flag: payload.flag ?? "" };
+  return { ...payload, flag: String(payload.flag ?? "") };
 }
 
 /** Throws what stands in the way before anything is asked for: the browser, the address, the shelf. */

@@ -24,9 +24,9 @@ async function begin() {
     return present(() => notice(error, link));
   }
   if (link.exp && link.exp * 1000 < Date.now()) return present(() => notice(new LinkError("gone"), link));
-  const known = visitor(link);
-  if (known) return enter(link, known);
-  return ask(link);
+  const name = visitor(link);
+  if (name && !link.flag.includes("P")) return enter(link, { recipient: name });
+  return ask(link, { name });
 }
 
 function ask(link, { name = "", refused = null } = {}) {
@@ -38,12 +38,11 @@ async function enter(link, who) {
   try {
     const files = await open(link, who.recipient, who.passcode);
     share = { link, files, ...merged(files) };
-    keep(link, who);
+    keep(link, who.recipient);
     present(() => page(share, unit()));
     place.querySelector("h1")?.focus();
   } catch (error) {
     if (!(error instanceof LinkError || error instanceof NotReadable)) throw error;
-    if (error.kind === "passcode") forget(link);
     if (error.kind === "passcode" && error.remaining !== 0) ask(link, { name: who.recipient, refused: error });
     else present(() => notice(error, link, () => enter(link, who)));
   }
@@ -96,31 +95,24 @@ async function choose(name, value) {
   [...choices.querySelectorAll("[aria-pressed=true]")].at(name === "language" ? -1 : 0)?.focus();
 }
 
-// Who opened this link in this tab: a page loaded again does not ask again.
+// Who opened this link in this tab: a page loaded again does not ask the name again. A passcode is never kept:
+// browsers write the storage of their tabs to disk, beside the link that it guards.
 
 const nameOf = (link) => `passerelle.visitor ${link.url}`;
 
 function visitor(link) {
   try {
-    return JSON.parse(sessionStorage.getItem(nameOf(link)));
+    return sessionStorage.getItem(nameOf(link)) ?? "";
   } catch {
-    return null;
+    return "";
   }
 }
 
-function keep(link, who) {
+function keep(link, name) {
   try {
-    sessionStorage.setItem(nameOf(link), JSON.stringify(who));
+    sessionStorage.setItem(nameOf(link), name);
   } catch {
     // Then the page asks again.
-  }
-}
-
-function forget(link) {
-  try {
-    sessionStorage.removeItem(nameOf(link));
-  } catch {
-    // Nothing was kept.
   }
 }
 

@@ -191,13 +191,60 @@ def test_french_people_read_g_per_l_with_a_comma_and_may_choose_otherwise(
 
 
 def test_a_page_loaded_again_does_not_ask_again(shelf: RunningShelf, visit: Visiting, both: bytes) -> None:
-    shared = share(shelf, both, passcode="482913")
+    shared = share(shelf, both)
     page = visit(shared.url).page
-    enter(page, passcode="482913")
+    enter(page)
     heading(page, "Patient 1")
     page.reload()
     heading(page, "Patient 1")
     assert len(shared.call(lambda client: client.openings(shared.link_hash))) == 2
+
+
+def test_a_passcode_is_kept_nowhere_and_asked_again_when_the_page_is_loaded_again(
+    shelf: RunningShelf, visit: Visiting, both: bytes
+) -> None:
+    page = visit(share(shelf, both, passcode="482913").url).page
+    enter(page, passcode="482913")
+    heading(page, "Patient 1")
+    kept = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+    assert "A clinic" in kept
+    assert "482913" not in kept
+    page.reload()
+    expect(page.get_by_label("Your name")).to_have_value("A clinic")
+    page.get_by_label("Passcode").fill("482913")
+    page.keyboard.press("Enter")
+    heading(page, "Patient 1")
+
+
+def test_what_stands_in_the_file_is_never_markup_nor_code(shelf: RunningShelf, visit: Visiting) -> None:
+    evil = "<img src=x onerror=document.title='taken'><script>document.title='taken'</script>"
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"code": "99504-3"}]},
+        "effectiveDateTime": "2026-03-02T08:00:00+01:00",
+        "valueQuantity": {"value": 100, "code": "mg/dL"},
+        "device": {"reference": "Device/1", "display": evil},
+        "note": [{"text": evil}],
+    }
+    strange = observation | {"valueQuantity": {"value": 666, "code": "constructor"}, "__proto__": {"kind": 1}}
+    patient = {"resourceType": "Patient", "name": [{"text": evil}], "__proto__": {"excluded": True}}
+    device = {"resourceType": "Device", "id": "1", "manufacturer": evil, "modelNumber": evil}
+    entries = [{"resource": resource} for resource in (patient, device, observation, strange)]
+    content = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+    opened = visit(share(shelf, content, label=evil[:80]).url)
+    page = opened.page
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<img")
+    enter(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<img")
+    page.get_by_text("All readings of this period, in a table").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody")).to_contain_text("<script>")
+    page.locator(".chart").focus()
+    assert page.title() == "Passerelle"
+    assert page.locator("main img, main script").count() == 0
+    assert page.evaluate("({}).excluded === undefined && ({}).kind === undefined")
+    assert all(address.startswith(shelf.url) for address in opened.asked)
 
 
 def test_a_wrong_passcode_says_how_many_tries_are_left_and_keeps_the_name(
