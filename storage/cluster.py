@@ -48,14 +48,19 @@ CREATE ROLE owner LOGIN
 CREATE ROLE writer LOGIN
 CREATE ROLE reader LOGIN
 CREATE ROLE shelf LOGIN
-ALTER DATABASE postgres RENAME TO passerelle
-ALTER DATABASE passerelle OWNER TO owner
+REVOKE EXECUTE ON FUNCTION lo_creat(int4), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC
+DROP DATABASE postgres
+CREATE DATABASE passerelle OWNER owner
 CREATE DATABASE shelf OWNER owner
 REVOKE ALL ON DATABASE passerelle, shelf, template1 FROM PUBLIC
 GRANT CONNECT ON DATABASE passerelle TO writer, reader
 GRANT CONNECT ON DATABASE shelf TO shelf
 """
-"""Run once, before the server has ever listened: the superuser of the cluster can never log in."""
+"""Run once, before the server has ever listened: the superuser of the cluster can never log in.
+
+They run in the template of the two databases: a role without a right on any table could otherwise fill the
+disk with large objects, which everybody may make.
+"""
 
 _WHO_MAY_CONNECT = """\
 # database  role                   by

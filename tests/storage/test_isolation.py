@@ -130,7 +130,9 @@ async def test_the_role_has_no_right_on_any_table_and_owns_nothing(database: Dat
                    OR (relkind <> 'S' AND has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')))"""
         assert await (await conn.execute(query)).fetchall() == []
     for attempt in ("SELECT * FROM passerelle.reading", "SET ROLE owner", "CREATE TABLE passerelle.mine ()",
-                    "SELECT * FROM passerelle.bearer('x')"):  # fmt: skip
+                    "SELECT * FROM passerelle.bearer('x')", "CREATE TABLE public.mine ()",
+                    "CREATE TEMP TABLE mine ()", "CREATE SCHEMA mine", "SELECT lo_create(0)",
+                    "SELECT lo_from_bytea(0, 'x')", "SET SESSION AUTHORIZATION writer"):  # fmt: skip
         with pytest.raises(DatabaseRefused):
             async with database.reader() as conn:
                 await conn.execute(attempt)
