@@ -43,8 +43,8 @@ def create(
         str | None,
         typer.Option(
             metavar="[PASSCODE]",
-            help="Ask for a passcode too. Alone, one is chosen; one that is given shows in the list of programs "
-            "that run on this machine.",
+            help="Ask for a passcode too. Alone, one is chosen; one that is given shows in the list of "
+            "programs that run on this machine.",
         ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="For whom or what it is; they see it too.")] = None,
