@@ -80,7 +80,9 @@ async def sync_connected(
     arrived = reader.arrived
     arrived.end()
     laps.end("read")
-    stored, clock_error = await storing.store(device, arrived, clock_error, battery)
+    stored, clock_error = await storing.store(
+        device, arrived, clock_error, battery, complete=went_wrong is None
+    )
     laps.end("store")
     if went_wrong is not None:
         went_wrong.details |= {"stored": stored.stored, "known": stored.known}
@@ -92,7 +94,8 @@ async def sync_connected(
 async def fetch_new(reader: RecordReader, connection: Connection, last_sequence: int | None) -> None:
     """Fetch what follows the last number that is stored; all where there is none, or where numbers restart.
 
-    A device sends the oldest first (GLS §3.4), so that what a lost connection leaves out is what follows.
+    A device that sends the oldest first loses only what follows when the connection is lost; for another the
+    cursor stays where it was (see `Storing.store`).
     """
     if last_sequence is None or last_sequence == LAST_NUMBER or not connection.profile.records.incremental:
         await reader.fetch(all_records())
@@ -125,9 +128,19 @@ class Storing:
             return await devices.register(conn, self.patient.patient_id, device)
 
     async def store(
-        self, device: StoredDevice, arrived: Arrivals, clock_error: int | None, battery: int | None
+        self,
+        device: StoredDevice,
+        arrived: Arrivals,
+        clock_error: int | None,
+        battery: int | None,
+        *,
+        complete: bool = True,
     ) -> tuple[Stored, int | None]:
-        """Everything that was learned, or nothing; and the error of the clock, as the person sees it."""
+        """Everything that was learned, or nothing; and the error of the clock, as the person sees it.
+
+        Of a read that was not completed the cursor moves on only if the oldest records came first: else what
+        is missing lies below it, and the next read asks again from where this one began.
+        """
         refused = [
             readings.RefusedFrame(f"{each.characteristic:04X}", each.raw, each.reason)
             for each in arrived.refused
@@ -142,7 +155,14 @@ class Storing:
                 clock_error_seconds=clock_error,
                 history=writing.history,
             )
-            stored = await writing.store(arrived.readings, placed, refused, clock_error)
+            numbers = [reading.identity.sequence for reading in arrived.readings]
+            stored = await writing.store(
+                arrived.readings,
+                placed,
+                refused,
+                clock_error,
+                moves_cursor=complete or numbers == sorted(numbers),
+            )
             if battery is not None:
                 await devices.battery(conn, device, battery)
         return stored, clock_error

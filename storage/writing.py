@@ -160,9 +160,12 @@ class Writing:
         segments: Iterable[ClockSegment],
         refused: Sequence[RefusedFrame] = (),
         clock_error_seconds: int | None = None,
+        *,
+        moves_cursor: bool = True,
     ) -> Stored:
         """Stores what was read, with the complete set of segments that shall be in force for the device.
 
+        `moves_cursor`: whether the next read may begin after the highest number of these.
         Segments that place records otherwise replace the old ones, which stay as a trace. Raises
         ValueNotStorable, before anything is written.
         """
@@ -182,7 +185,8 @@ class Writing:
         stored, (days, summaries, beside) = await self._insert(new, prepared)
         async with self._conn.pipeline():
             late = await contexts.store(self._conn, batch, beside)
-            await self._keep_place(keys, difference, clock_error_seconds)
+            last_sequence = int(keys.sequence.max()) if moves_cursor and len(keys) else None
+            await self._keep_place(last_sequence, difference, clock_error_seconds)
             await self._keep_refused(refused)
             await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
             await outbox.retimed(self._conn, self._device, difference)
@@ -258,13 +262,10 @@ class Writing:
         return len(await cursor.fetchall())
 
     async def _keep_place(
-        self, keys: RecordKeys, difference: Change, clock_error_seconds: int | None
+        self, last_sequence: int | None, difference: Change, clock_error_seconds: int | None
     ) -> None:
         """Moves the cursor, and puts the segments in force."""
-        values = {
-            "last_sequence": int(keys.sequence.max()) if len(keys) else None,
-            "clock_error_seconds": clock_error_seconds,
-        }
+        values = {"last_sequence": last_sequence, "clock_error_seconds": clock_error_seconds}
         await self._conn.execute(_SQL["move_cursor"], {**self._key, **values})
         await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
 

@@ -150,6 +150,17 @@ async def test_a_meter_that_leaves_after_k_records_has_k_stored_and_the_next_run
     assert await sequences(storing) == list(range(1, SMALL + 1))
 
 
+async def test_a_meter_that_sends_the_newest_first_and_leaves_loses_no_older_record(tmp_path, storing):
+    newest_first = [record(sequence, START) for sequence in range(SMALL, 0, -1)]
+    async with bench(tmp_path, meter(newest_first, disconnect_after=2)) as at:
+        with pytest.raises(ConnectionLost):
+            await once(at, storing)
+        assert await sequences(storing) == [SMALL - 1, SMALL]
+        at.fault()
+        await once(at, storing)
+    assert await sequences(storing) == list(range(1, SMALL + 1))
+
+
 async def test_a_control_point_that_never_answers_is_told_and_the_next_run_completes(tmp_path, storing):
     async with bench(tmp_path, meter(SMALL, silent_control_point=True)) as at:
         with pytest.raises(ControlPointSilent):
