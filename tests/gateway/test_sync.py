@@ -156,6 +156,9 @@ async def test_a_meter_that_sends_the_newest_first_and_leaves_loses_no_older_rec
         with pytest.raises(ConnectionLost):
             await once(at, storing)
         assert await sequences(storing) == [SMALL - 1, SMALL]
+        async with storing.database.writer() as conn:
+            (device,) = await devices.of_patient(conn, storing.patient.patient_id)
+        assert device.last_sequence is None
         at.fault()
         await once(at, storing)
     assert await sequences(storing) == list(range(1, SMALL + 1))
