@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gateway import terminal
 from gateway.commands import decoding, demonstration, people, radio, readings, serving, sharing
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ def main() -> None:
 
         print(f"passerelle {version('passerelle')}")  # noqa: T201
         return
+    terminal.write_any_name()
     os.umask(0o077)  # what a command writes is a person's own
     app(_with_chosen_passcode(sys.argv[1:]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sys
@@ -19,6 +20,13 @@ UNEXPECTED = (
     "Something unexpected happened ({kind}). Nothing that was stored is lost: run the same command again. "
     "With PASSERELLE_DEBUG=1 it prints the details."
 )
+
+
+def write_any_name() -> None:
+    """Let a letter that the terminal's encoding lacks be shown as ? instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def language() -> str:
@@ -70,7 +78,8 @@ def number(value: float, unit: str) -> str:
 
 def write_json(answer: object) -> None:
     """The answer of a command as one line of JSON on standard output."""
-    print(json.dumps(answer, ensure_ascii=False, default=str), flush=True)  # noqa: T201
+    any_letter = "utf" in (sys.stdout.encoding or "").lower()
+    print(json.dumps(answer, ensure_ascii=not any_letter, default=str), flush=True)  # noqa: T201
 
 
 def is_interactive() -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway import terminal
-from gateway.commands.options import Json, Zone
+from gateway.commands.options import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,12 @@ def list_all(as_json: Json = False) -> None:
 
 def add(
     name: Annotated[str, typer.Argument(help="How you call this person.")],
-    timezone: Zone = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE", help="Their zone, such as Europe/Paris; the system's unless given."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add a person; their zone is the system's unless given."""

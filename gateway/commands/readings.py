@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
@@ -123,17 +125,21 @@ def export(
             return collection(home.secret, person, series)
 
     content = terminal.run(command())
-    if output is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
     try:
+        if output is None:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+            return
         with open(output, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             if output.is_file():  # not /dev/stdout, nor /dev/null
                 output.chmod(0o600)
             file.write(content)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read it has seen enough
+        raise SystemExit(1) from None
     except OSError as error:
-        terminal.fail(FileUnwritable(file=output.name, why=(error.strerror or "unknown reason").lower()))
+        name = output.name if output else "stdout"
+        terminal.fail(FileUnwritable(file=name, why=(error.strerror or "unknown reason").lower()))
 
 
 def report(
@@ -187,14 +193,18 @@ def _write_report(answer: dict[str, Any]) -> None:
     if not answer["n"]:
         terminal.say("There is no sensor reading in these days.")
         return
-    ranges = answer["time_in_range"]
-    values = (
-        *(
-            answer[name]
-            for name in ("completeness_percent", "mean_mg_dl", "sd_mg_dl", "cv_percent", "gmi_percent")
-        ),
-        *(ranges[name] for name in ("very_low", "low", "target", "high", "very_high")),
-    )
+    names = ("completeness_percent", "mean_mg_dl", "sd_mg_dl", "cv_percent", "gmi_percent")
+    values = (*(answer[name] for name in names), *_summing_to_100(answer["time_in_range"].values()))
     for (name, unit), value in zip(FIGURES.items(), values, strict=True):
         figure = terminal.tr("not enough readings") if value is None else terminal.number(value, unit)
         print(f"  {terminal.tr(name):<38} {figure}")  # noqa: T201
+
+
+def _summing_to_100(percents: Iterable[float]) -> list[float]:
+    """The percentages with one decimal each that together are 100 (largest remainder)."""
+    tenths = [10 * percent for percent in percents]
+    shown = [math.floor(value) for value in tenths]
+    by_remainder = sorted(range(len(tenths)), key=lambda row: shown[row] - tenths[row])
+    for row in by_remainder[: 1000 - sum(shown)]:
+        shown[row] += 1
+    return [value / 10 for value in shown]

@@ -9,7 +9,9 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,34 @@ def test_decode_answers_line_by_line(passerelle: CommandLine) -> None:
     assert first["ok"] is True
     assert (first["value"]["sequence_number"], first["value"]["mgdl"]) == (4, 88)
     assert (second["ok"], second["reason"]) == (False, "too_short")
+
+
+def test_the_shown_times_in_range_sum_to_100(passerelle: CommandLine, tmp_path: Path) -> None:
+    rows = "2026-03-14T08:00:00,60\n2026-03-14T08:05:00,120\n2026-03-14T08:10:00,200\n"  # 33.333… each
+    (tmp_path / "week.csv").write_text("time,mg_dl\n" + rows)
+    passerelle.json("import", str(tmp_path / "week.csv"), "--patient", "Patient 1", "--timezone", "UTC")
+    told = passerelle.run("report", "--patient", "Patient 1", "--days", "1").stdout
+    shown = [line.rsplit(maxsplit=2)[1] for line in told.splitlines() if "Time" in line]
+    assert sum(Decimal(percent) for percent in shown) == 100
+
+
+def test_a_name_that_the_terminal_cannot_write_ends_nothing(passerelle: CommandLine) -> None:
+    passerelle.run("patients", "add", "Zoé")
+    narrow = passerelle.with_environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="fr_FR")
+    assert "Zo?" in narrow.run("patients").stdout
+    assert narrow.json("patients")[0]["name"] == "Zoé"
+
+
+def test_an_export_that_finds_no_room_says_so(passerelle: CommandLine) -> None:
+    passerelle.run("patients", "add", "Patient 1")
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway", "export", "--patient", "Patient 1", "--format", "csv"],
+            env=passerelle.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
