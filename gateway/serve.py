@@ -71,6 +71,17 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
+def address_of(host: str, port: int) -> str | None:
+    """The web address of a server that listens there; None where it listens on every address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"http://{host}:{port}"
+    if address.is_unspecified:
+        return None
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
 def free_port(wanted: int) -> int:
     """The wanted port of this machine's loopback, another where it is taken."""
     for port in (wanted, 0):

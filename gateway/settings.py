@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from platformdirs import user_data_path
-from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from device_profiles.errors import PasserelleError
@@ -37,16 +37,26 @@ class HomeUnusable(PasserelleError):
     )
 
 
-def _http_url(text: str) -> str:
+def _web_address(text: str) -> str:
+    """A web address without a slash behind it."""
     return str(TypeAdapter(AnyHttpUrl).validate_python(text)).rstrip("/")
+
+
+def _whole_path(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):
     """All settings, with what holds where nothing is set."""
 
-    model_config = SettingsConfigDict(env_prefix="PASSERELLE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="PASSERELLE_", env_ignore_empty=True, frozen=True)
 
-    home: Path = Field(default_factory=lambda: user_data_path("passerelle", appauthor=False))
+    home: Annotated[Path, AfterValidator(_whole_path)] = Field(
+        default_factory=lambda: user_data_path("passerelle", appauthor=False)
+    )
     database: SecretStr | None = None
     """DSN of the owner's connection; absent: the embedded PostgreSQL in `home`."""
     database_writer: SecretStr | None = None
@@ -54,8 +64,8 @@ class Settings(BaseSettings):
     database_shelf: SecretStr | None = None
     ble: str | None = None
     """`bumble:<transport>`; absent: the platform's Bluetooth."""
-    shelf_url: Annotated[str, Field(min_length=1)] = f"http://127.0.0.1:{DEFAULT_SHELF_PORT}"
-    public_url: str | None = None
+    shelf_url: WebAddress = f"http://127.0.0.1:{DEFAULT_SHELF_PORT}"
+    public_url: WebAddress | None = None
     """Where the world reaches this shelf, if not at the address it listens on."""
     shelf_token: SecretStr | None = None
     """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
@@ -67,15 +77,11 @@ def load() -> Settings:
     Raises `SettingUnusable` for a value that cannot be used, without repeating it: it may hold a password.
     """
     try:
-        settings = Settings()
-        _http_url(settings.shelf_url)
+        return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "shelf_url"
-        raise SettingUnusable(variable=f"PASSERELLE_{name.upper()}", why=first["msg"]) from None
-    return settings.model_copy(
-        update={"home": settings.home.expanduser().absolute(), "shelf_url": _http_url(settings.shelf_url)}
-    )
+        variable = f"PASSERELLE_{str(first['loc'][0]).upper()}"
+        raise SettingUnusable(variable=variable, why=first["msg"]) from None
 
 
 def prepare_home(home: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The folder that holds all state: closed to others, and never at the cost of a folder that others use."""
+"""What the environment sets: used as meant, or refused in words that repeat no secret."""
 
 from __future__ import annotations
 
@@ -7,41 +7,60 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import HomeUnusable, prepare_home
-from storage.errors import HomeOfAnother
+from gateway import settings
+from gateway.serve import address_of
+from gateway.settings import SettingUnusable
 
 
-def mode(folder: Path) -> int:
-    return folder.stat().st_mode & 0o7777
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("PASSERELLE_"):
+            monkeypatch.delenv(name)
 
 
-def test_a_home_is_closed_to_others_whether_it_is_new_empty_or_of_before(tmp_path: Path) -> None:
-    new, empty, before = (tmp_path / name for name in ("new", "empty", "before"))
-    for folder in (empty, before):
-        folder.mkdir()
-        folder.chmod(0o755)
-    (before / "secret").touch()
-    for folder in (new, empty, before):
-        assert prepare_home(folder) == folder
-        assert mode(folder) == 0o700
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = settings.load()
+    monkeypatch.setenv("PASSERELLE_HOME", "")
+    monkeypatch.setenv("PASSERELLE_SHELF_URL", "")
+    assert settings.load() == default
 
 
-def test_a_folder_that_others_use_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    shared, full = tmp_path / "shared", tmp_path / "full"
-    for folder, rights in ((shared, 0o1777), (full, 0o755)):
-        folder.mkdir()
-        folder.chmod(rights)
-    (full / "something").touch()
-    for folder, rights in ((shared, 0o1777), (full, 0o755)):
-        with pytest.raises(HomeUnusable):
-            prepare_home(folder)
-        assert mode(folder) == rights
+def test_a_home_is_a_whole_path_wherever_it_is_asked_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSERELLE_HOME", "here")
+    assert settings.load().home == Path.cwd() / "here"
 
 
-def test_a_home_that_somebody_else_could_replace_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_web_address_loses_the_slash_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSERELLE_SHELF_URL", "https://shelf.example/")
+    monkeypatch.setenv("PASSERELLE_PUBLIC_URL", "https://shelf.example/passerelle/")
+    loaded = settings.load()
+    assert (loaded.shelf_url, loaded.public_url) == (
+        "https://shelf.example",
+        "https://shelf.example/passerelle",
+    )
+
+
+@pytest.mark.parametrize("variable", ["PASSERELLE_SHELF_URL", "PASSERELLE_PUBLIC_URL"])
+def test_what_is_no_web_address_is_refused_without_repeating_it(
+    monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    own = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
-    with pytest.raises(HomeOfAnother):
-        prepare_home(tmp_path)
+    monkeypatch.setenv(variable, "user:secret@nowhere")
+    with pytest.raises(SettingUnusable) as refused:
+        settings.load()
+    assert variable in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("localhost", "http://localhost:80"),
+        ("::1", "http://[::1]:80"),
+        ("0.0.0.0", None),
+        ("::", None),
+    ],
+)
+def test_where_a_server_is_reached_that_listens_there(host: str, address: str | None) -> None:
+    assert address_of(host, 80) == address
