@@ -48,9 +48,7 @@ def add(
     name: Annotated[str, typer.Argument(help="How you call this person.")],
     timezone: Annotated[
         str | None,
-        typer.Option(
-            metavar="ZONE", help="Their zone, such as Europe/Paris; the system's unless given."
-        ),
+        typer.Option(metavar="ZONE", help="Their zone, such as Europe/Paris; the system's unless given."),
     ] = None,
     as_json: Json = False,
 ) -> None:
