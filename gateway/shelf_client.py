@@ -36,6 +36,15 @@ class ShelfUnreachable(SpaceError):
     )
 
 
+class ShelfNeedsHttps(SpaceError):
+    """A shelf beyond this machine over plain http: its token would be read on the way, and no page would open."""
+
+    sentence = (
+        "The shelf at {shelf} is not on this machine, so it has to be reached over https. "
+        "Correct PASSERELLE_SHELF_URL."
+    )
+
+
 class ShelfRefusesGateway(SpaceError):
     """The shelf does not know the token of this gateway."""
 
@@ -70,10 +79,15 @@ class WrongPasscode(SpaceError):
 
 
 class ShelfClient:
-    """A gateway that a shelf knows by its token. `async with ShelfClient(url, token) as shelf: …`"""
+    """A gateway that a shelf knows by its token. `async with ShelfClient(url, token) as shelf: …`
+
+    Raises `ShelfNeedsHttps`.
+    """
 
     def __init__(self, shelf_url: str, token: str) -> None:
         self._shelf_url = shelf_url.rstrip("/")
+        if not self._shelf_url.startswith("https://") and not _is_loopback(self._shelf_url):
+            raise ShelfNeedsHttps(shelf=self._shelf_url)
         self._http = _http(shelf_url, {"Authorization": f"Bearer {token}"})
 
     async def __aenter__(self) -> Self:

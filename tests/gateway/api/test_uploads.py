@@ -13,6 +13,7 @@ from gateway.sealing import SealedLink, hash_passcode, new_key, seal, token_hash
 from gateway.shelf_client import (
     LinkClosed,
     ShelfClient,
+    ShelfNeedsHttps,
     ShelfRefusesGateway,
     ShelfUnreachable,
     open_link,
@@ -143,3 +144,14 @@ async def test_a_shelf_that_is_down_is_said_and_the_share_waits() -> None:
                 await client.put(bytes(32), [seal(CONTENT, new_key())])
     assert "waits" in str(error.value)
     assert url in str(error.value)
+
+
+@pytest.mark.parametrize("address", ["http://shelf.example", "http://192.0.2.1:8421", "shelf.example"])
+def test_a_token_is_never_sent_in_clear_beyond_this_machine(address: str) -> None:
+    with pytest.raises(ShelfNeedsHttps):
+        ShelfClient(address, "token")
+
+
+@pytest.mark.parametrize("address", ["https://shelf.example", "http://127.0.0.1:8421", "http://[::1]:1"])
+def test_a_shelf_over_https_or_on_this_machine_is_asked(address: str) -> None:
+    ShelfClient(address, "token")
