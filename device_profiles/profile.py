@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
@@ -118,6 +119,7 @@ _ABSENT: Final[Mapping[Special, Absent]] = {
 }
 _UNITS: Final[Mapping[str, tuple[str, int]]] = {"kg/L": ("mg/dL", 5), "mol/L": ("mmol/L", 3)}
 _INTERSTITIAL_FLUID: Final = 9
+_MEASURED_IN: Final = range(1970, 2200)
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class DeviceProfile:
             kind=self._kind(measurement),
             quantities=(_glucose(measurement.concentration, measurement.unit, flags),),
             device_time=DeviceTime(base, measurement.time_offset_min),
-            identity=RecordIdentity(base.as_if_utc() or UNKNOWN_DATE, measurement.sequence_number),
+            identity=RecordIdentity(_recorded_at(base), measurement.sequence_number),
             raw=bytes(raw),
             sample=None if octet is None else Sample(octet & 0x0F, octet >> 4),
             flags=flags,
@@ -208,6 +210,12 @@ class DeviceProfile:
         value = None if written.value is None else written.value.scaleb(mark.exponent)
         ketone = Quantity(Measurand.KETONE, value, "mmol/L", written.absent)
         return replace(reading, context=context, kind=Kind.KETONE, quantities=(ketone,))
+
+
+def _recorded_at(base: DateTime) -> datetime:
+    """The time as written, as if UTC; a date that no meter can have measured on is as unknown as none."""
+    written = base.as_if_utc()
+    return UNKNOWN_DATE if written is None or written.year not in _MEASURED_IN else written
 
 
 def _exact(number: Number | None) -> Decimal | None:

@@ -53,7 +53,7 @@ def _session(session: object, where: str) -> tuple[DeviceEvent, ...]:
 _OPERATIONS: Final = ("write", "read", "notify", "indicate")
 _CHARACTERISTIC: Final = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{4})(/CCCD)?")
 _LONGEST_VALUE: Final = 512
-"""Bytes of an attribute (Bluetooth Core, Vol 3 Part F §3.2.9)."""
+"""Bytes of an attribute (Bluetooth Core, Vol 3 Part F §3.2.9): no link carries more, the rest is cut."""
 
 
 def _event(event: object, where: str) -> DeviceEvent | None:
@@ -78,6 +78,4 @@ def _value(text: object, where: str) -> bytes:
         value = bytes.fromhex(text if isinstance(text, str) else "not hexadecimal")
     except ValueError:
         raise CaptureUnreadable(where) from None
-    if len(value) > _LONGEST_VALUE:
-        raise CaptureUnreadable(where)
-    return value
+    return value[:_LONGEST_VALUE]

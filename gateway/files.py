@@ -1,7 +1,8 @@
 """Reads files of readings.
 
 The `generic` format: a header `time,mg_dl` or `time,mmol_l`, then a row a reading. A row's own time enters
-its key as it is written, never what a zone makes of it. Rows of the same time are told apart by their rank.
+its key as it is written, never what a zone makes of it. Rows of the same time are told apart by their rank
+(`ranked`).
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 
@@ -60,11 +60,36 @@ class RefusedLine:
 
 @dataclass(frozen=True, slots=True)
 class FileReadings:
-    """What a file holds: its readings in the order of the file, and what was left out."""
+    """What a file holds: its readings in the order of the file, not yet `ranked`, and what was left out."""
 
     device: Device
     readings: tuple[Reading, ...]
     refused: tuple[RefusedLine, ...]
+
+
+def ranked(readings: Sequence[Reading], zone: tzinfo) -> tuple[Reading, ...]:
+    """The readings with their sequence: the rank among those of equal time.
+
+    A row that says again what another one said is the same reading and is left out, except in the hour that
+    comes twice when the clocks of `zone` go back: there a time stands for two moments.
+    """
+    found: list[Reading] = []
+    values: dict[datetime, list[bytes]] = {}
+    for reading in readings:
+        when = reading.identity.recorded_at
+        same_time = values.setdefault(when, [])
+        if reading.raw in same_time and not _comes_twice(when, zone):
+            continue
+        found.append(
+            replace(reading, identity=RecordIdentity(when, len(same_time))) if same_time else reading
+        )
+        same_time.append(reading.raw)
+    return tuple(found)
+
+
+def _comes_twice(when: datetime, zone: tzinfo) -> bool:
+    first, second = (when.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    return first is not None and second is not None and first > second
 
 
 def read_generic(path: Path, kind: Kind) -> FileReadings:
@@ -84,10 +109,9 @@ def read_generic(path: Path, kind: Kind) -> FileReadings:
     device = Device(DeviceIdentity("file", f"generic/{kind.slug}"), model="generic file")
     readings: list[Reading] = []
     refused: list[RefusedLine] = []
-    ranks: Counter[datetime] = Counter()
     for line, row in rows:
         try:
-            reading = _reading(row, kind, unit, ranks)
+            reading = _reading(row, kind, unit)
         except ValueError as error:
             refused.append(RefusedLine(line, str(error)))
         else:
@@ -107,21 +131,19 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             yield number, row
 
 
-def _reading(row: list[str], kind: Kind, unit: str, ranks: Counter[datetime]) -> Reading:
+def _reading(row: list[str], kind: Kind, unit: str) -> Reading:
     """One row. Raises ValueError with a reason that repeats no value of the row."""
     if len(row) != 2:
         raise ValueError("a row has a time and a value, separated by one comma")
     when = _time(row[0])
     quantity = _quantity(row[1], unit)
-    sequence = ranks[when]
-    ranks[when] += 1
     written = DateTime(when.year, when.month, when.day, when.hour, when.minute, when.second)
     canonical = quantity.absent.name if quantity.absent else str(quantity.value)
     return Reading(
         kind=kind,
         quantities=(quantity,),
         device_time=DeviceTime(written),
-        identity=RecordIdentity(when, sequence),
+        identity=RecordIdentity(when, 0),
         raw=f"{canonical} {unit}".encode(),
     )
 

@@ -27,13 +27,23 @@ class NoDeviceYet(DeviceError):
 class DeviceNotPaired(DeviceError):
     """A device that was named and is not paired here."""
 
-    sentence = "{device} is not paired here. Pair it first: passerelle pair {device} --patient NAME"
+    sentence = "{device} is not paired here. Pair it first: passerelle pair '{device}' --patient NAME"
+
+
+class DeviceOfAnother(DeviceError):
+    """A meter that somebody else here is the keeper of: its readings would be stored for both."""
+
+    sentence = (
+        "This meter is already paired for somebody else here. "
+        "Forget it first: passerelle devices forget '{device}'"
+    )
 
 
 async def pair_device(home: Home, wanted: str, patient_name: str, passkey: PasskeySource) -> StoredDevice:
     """Pair with a device that is near, and keep it as this person's.
 
-    `wanted`: its name or address. Raises `UnknownPatient`, `NotInRange`, `PasskeyRefused`, `RadioBusy`, …
+    `wanted`: its name or address. Raises `UnknownPatient`, `NotInRange`, `PasskeyRefused`, `RadioBusy`,
+    `DeviceOfAnother`, …
     """
     async with home.database.writer() as connection:
         patient = await patients.find(connection, patient_name)
@@ -42,6 +52,9 @@ async def pair_device(home: Home, wanted: str, patient_name: str, passkey: Passk
         async with radio.connect(found, passkey) as link:
             device = await link.identify()
     async with home.database.writer() as connection:
+        owners = {known.patient_id for known in await devices.by_identity(connection, device.identity)}
+        if owners - {patient.patient_id}:
+            raise DeviceOfAnother(device=wanted)
         stored = await devices.register(connection, patient.patient_id, device)
         return await devices.heard(connection, stored, found.address, found.name)
 

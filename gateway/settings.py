@@ -19,6 +19,8 @@ from storage.errors import HomeOfAnother
 
 DEFAULT_SHELF_PORT = 8421
 DEFAULT_GATEWAY_PORT = 8420
+SHELF_ADDRESS = "shelf-address"
+"""The file of a home in which its shelf says where it is reached."""
 
 
 class SettingUnusable(PasserelleError):
@@ -64,11 +66,22 @@ class Settings(BaseSettings):
     database_shelf: SecretStr | None = None
     ble: str | None = None
     """`bumble:<transport>`; absent: the platform's Bluetooth."""
-    shelf_url: WebAddress = f"http://127.0.0.1:{DEFAULT_SHELF_PORT}"
+    shelf_url: WebAddress | None = None
+    """The shelf that links are put on; absent: the one of this home (`shelf_of`)."""
     public_url: WebAddress | None = None
     """Where the world reaches this shelf, if not at the address it listens on."""
     shelf_token: SecretStr | None = None
     """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
+
+
+def shelf_of(settings: Settings) -> str:
+    """The address of the shelf to put links on: as set, else where the shelf of this home was last served."""
+    if settings.shelf_url is not None:
+        return settings.shelf_url
+    try:
+        return _web_address((settings.home / SHELF_ADDRESS).read_text())
+    except (OSError, ValueError):
+        return f"http://127.0.0.1:{DEFAULT_SHELF_PORT}"
 
 
 def load() -> Settings:

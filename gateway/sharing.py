@@ -24,6 +24,7 @@ from gateway import sealing
 from gateway.home import Home
 from gateway.reports.period import Period
 from gateway.sealing import HomeSecret, SealedLink
+from gateway.settings import shelf_of
 from gateway.shelf_client import LinkClosed, ShelfClient, ShelfUnreachable
 from gateway.shelf_home import gateway_token
 from storage import access_log, patients, readings, shares
@@ -112,7 +113,7 @@ async def create(
             share_id=share_id,
             link_hash=sealing.token_hash(link_id),
             sealed_secret=kept.wrapped(home.secret, share_id),
-            shelf_url=home.settings.shelf_url,
+            shelf_url=shelf_of(home.settings),
             label=label,
             period_start=start,
             period_end=end,
@@ -128,11 +129,12 @@ async def create(
         waiting = True
     except SpaceError:
         async with home.database.writer() as connection:
-            await shares.revoke(connection, share, now)  # nobody will have its link: it need not wait
+            # Nobody will have its link, and the shelf that refused it has nothing to be told.
+            await shares.revocation_told(connection, await shares.revoke(connection, share, now), now)
         raise
     else:
         waiting = False
-    return CreatedShare(share, link.url(home.settings.shelf_url), passcode, observations, waiting)
+    return CreatedShare(share, link.url(share.shelf_url), passcode, observations, waiting)
 
 
 async def revoke(home: Home, share_id: UUID) -> bool:
@@ -143,7 +145,7 @@ async def revoke(home: Home, share_id: UUID) -> bool:
     try:
         await _deliver(home, share)  # also one that seems to wait: its upload may have come without an answer
     except ShelfUnreachable:
-        return share.uploaded_at is None
+        return False
     except SpaceError:
         if share.uploaded_at is not None:
             raise

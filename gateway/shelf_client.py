@@ -37,7 +37,7 @@ class ShelfUnreachable(SpaceError):
 
 
 class ShelfNeedsHttps(SpaceError):
-    """A shelf beyond this machine over plain http: its token would be read on the way, and no page would open."""
+    """A shelf beyond this machine over plain http: its token could be read on the way."""
 
     sentence = (
         "The shelf at {shelf} is not on this machine, so it has to be reached over https. "

@@ -7,7 +7,7 @@ import io
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
-from device_profiles.reading import UNITS, UNKNOWN_TIME, Absent, Kind, ReadingSeries, TimeSource
+from device_profiles.reading import UNITS, UNKNOWN_DATE, UNKNOWN_TIME, Absent, Kind, ReadingSeries, TimeSource
 
 COLUMNS = (
     "time",
@@ -52,7 +52,7 @@ def to_csv(series: ReadingSeries) -> str:
                 _harmless(series.notes.get(row, "")),
                 "yes" if series.excluded[row] else "",
                 _harmless(" ".join(filter(None, (device.manufacturer, device.model)))) if device else "",
-                _moment(int(series.recorded_at[row])).replace(tzinfo=None).isoformat(),
+                _recorded(series, row),
                 int(series.sequence[row]),
             )
         )
@@ -61,6 +61,12 @@ def to_csv(series: ReadingSeries) -> str:
 
 def _moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _recorded(series: ReadingSeries, row: int) -> str:
+    """As the device wrote it, without a zone; empty where it knew no date."""
+    recorded = _moment(int(series.recorded_at[row]))
+    return "" if recorded == UNKNOWN_DATE else recorded.replace(tzinfo=None).isoformat()
 
 
 def _time(series: ReadingSeries, row: int) -> str:

@@ -85,7 +85,7 @@ async def sync_connected(
     )
     laps.end("store")
     if went_wrong is not None:
-        went_wrong.details |= {"stored": stored.stored, "known": stored.known}
+        went_wrong.details |= {"stored": stored.stored, "known": stored.known, "refused": arrived.refusals()}
         raise went_wrong
     device = replace(device, clock_error_seconds=clock_error, battery_percent=battery)
     return SyncOutcome.of(device, arrived, stored, laps)
@@ -199,7 +199,7 @@ class SyncOutcome:
             records_read=len(arrived.readings),
             stored=stored.stored,
             known=stored.known,
-            refused=tuple(Refused(each.position, each.reason) for each in arrived.refused),
+            refused=tuple(Refused(**refusal) for refusal in arrived.refusals()),
             notifications=arrived.count,
             clock_error_seconds=device.clock_error_seconds,
             seconds=laps.seconds,

@@ -63,14 +63,16 @@ def recent_records(count: int, first_sequence: int = 1) -> tuple[Record, ...]:
     return tuple(generated_records(count, first_sequence=first_sequence, start=DateTime.of(start)))
 
 
-def information_of(profile: DeviceProfile) -> DeviceInformation:
+def information_of(profile: DeviceProfile, serial: str = "VIRTUAL-1") -> DeviceInformation:
     """What a virtual meter says of itself: plainly that it is one."""
     return DeviceInformation(
-        manufacturer=profile.manufacturer or "Passerelle", model=profile.title, serial="VIRTUAL-1"
+        manufacturer=profile.manufacturer or "Passerelle", model=profile.title, serial=serial
     )
 
 
-def virtual_meter_of(profile: DeviceProfile, records: Path | None, generate: int | None) -> VirtualDevice:
+def virtual_meter_of(
+    profile: DeviceProfile, records: Path | None, generate: int | None, serial: str
+) -> VirtualDevice:
     """A meter with the records of a capture, or with made-up ones. Raises `CaptureMissing`."""
     if records is not None:
         (device, *_) = from_transcript(read_capture(records), profile)
@@ -79,16 +81,16 @@ def virtual_meter_of(profile: DeviceProfile, records: Path | None, generate: int
     return VirtualDevice(
         profile,
         recent_records(DEFAULT_RECORDS if generate is None else generate),
-        information=information_of(profile),
+        information=information_of(profile, serial),
         clock=lambda: datetime.now().astimezone(),
     )
 
 
 async def serve_virtual_meter(
-    profile_name: str, records: Path | None, generate: int | None, port: int, stop: asyncio.Event
+    profile_name: str, records: Path | None, generate: int | None, port: int, serial: str, stop: asyncio.Event
 ) -> None:
     """Advertise a meter until `stop`, telling on the terminal how to reach it and what it shows."""
-    device = virtual_meter_of(catalogue.by_name(profile_name), records, generate)
+    device = virtual_meter_of(catalogue.by_name(profile_name), records, generate, serial)
 
     def on_passkey(_: VirtualDevice, digits: str) -> None:
         terminal.say("The meter shows the passkey {digits}", digits=digits)

@@ -16,6 +16,9 @@ from storage.statements import statements
 
 LONGEST_NAME = 200
 
+JOINERS = "\u200c\u200d"
+"""Zero-width joiner and non-joiner: Persian, Indian and emoji names are written with them."""
+
 _SQL = statements("patients")
 
 
@@ -114,7 +117,9 @@ async def _insert(
 def _label(name: str) -> str:
     """A name as it is compared: spaces, case and the way letters are encoded do not count."""
     label = unicodedata.normalize("NFKC", " ".join(name.split())).casefold()
-    if not 1 <= len(label) <= LONGEST_NAME or any(unicodedata.category(sign)[0] == "C" for sign in label):
+    if not 1 <= len(label) <= LONGEST_NAME or any(
+        unicodedata.category(sign)[0] == "C" and sign not in JOINERS for sign in label
+    ):
         raise UnusableName
     return label
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from device_profiles.errors import MalformedMeasurement
 from device_profiles.profile import DeviceProfile
@@ -77,6 +78,10 @@ class Arrivals:
         """Take a notification of another characteristic that cannot be read."""
         self.count += 1
         self._refuse(characteristic, raw, reason)
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """What was refused, for an answer: `line`, the place in the order of arrival, and `reason`."""
+        return [{"line": each.position, "reason": each.reason} for each in self.refused]
 
     def end(self) -> None:
         """Nothing more comes: contexts that wait for their measurement are kept aside."""

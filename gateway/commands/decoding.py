@@ -63,7 +63,9 @@ def _answer(decode_one: Any, text: str) -> dict[str, Any]:
         return {
             "ok": False,
             "reason": error.reason,
-            "error": terminal.tr(error.sentence, **error.details),
+            "error": terminal.tr(
+                "These bytes are no value of this characteristic ({reason}).", **error.details
+            ),
         }
     except ValueError:
         return {"ok": False, "reason": "invalid_hex", "error": terminal.tr("This is not hexadecimal.")}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway import terminal
 from gateway.commands.options import Json
+
+if TYPE_CHECKING:
+    from storage.database import Database
 
 
 def register(app: typer.Typer) -> None:
@@ -77,3 +80,15 @@ def _answer(patient: object) -> dict[str, str]:
         "name": patient.name,  # type: ignore[attr-defined]
         "timezone": patient.timezone,  # type: ignore[attr-defined]
     }
+
+
+async def tell_if_new(database: Database, name: str) -> None:
+    """Say that a person is about to be added, who may be somebody else's name mistyped."""
+    from storage import patients
+    from storage.errors import UnknownPatient
+
+    try:
+        async with database.writer() as connection:
+            await patients.find(connection, name)
+    except UnknownPatient:
+        terminal.note("{name} is new here, and is added.", name=name)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from device_profiles.errors import PasserelleError
 from gateway import terminal
 from gateway.commands.options import Json, PatientName, Zone
+from gateway.commands.people import tell_if_new
 
 if TYPE_CHECKING:
     from gateway.sync import SyncOutcome
+
+SERIAL = "VIRTUAL-1"
 
 DeviceArgument = Annotated[
     str, typer.Argument(metavar="DEVICE", help="Its name or address, as `scan` shows it.")
@@ -120,7 +127,7 @@ def sync(
         from gateway.known_devices import sync_known
 
         async with opened() as home:
-            with terminal.progress("Reading: {count} records") as on_record:
+            with terminal.progress("Reading: {count} records") as on_record, _kept_is_told(as_json):
                 return await sync_known(home, device, full=full, progress=on_record)
 
     _write_outcome(terminal.run(command()), as_json)
@@ -139,14 +146,27 @@ def replay(
         from gateway.replay import replay_transcript
 
         async with opened() as home:
-            with terminal.progress("Reading: {count} records") as on_record:
+            await tell_if_new(home.database, patient)
+            with terminal.progress("Reading: {count} records") as on_record, _kept_is_told(as_json):
                 return await replay_transcript(home, transcript, patient, timezone, on_record)
 
     _write_outcome(terminal.run(command()), as_json)
 
 
+@contextmanager
+def _kept_is_told(as_json: bool) -> Iterator[None]:
+    """A read that breaks off has stored what came before: the answer says so too."""
+    try:
+        yield
+    except PasserelleError as error:
+        if as_json and "stored" in error.details:
+            counts = {name: error.details[name] for name in ("stored", "known", "refused")}
+            terminal.write_json(counts | {"error": terminal.tr(error.sentence, **error.details)})
+        raise
+
+
 def _write_outcome(outcome: SyncOutcome, as_json: bool) -> None:
-    refused = [{"line": frame.line, "reason": frame.reason} for frame in outcome.refused]
+    refused = [asdict(frame) for frame in outcome.refused]
     if as_json:
         terminal.write_json({"stored": outcome.stored, "known": outcome.known, "refused": refused})
         return
@@ -223,6 +243,7 @@ def virtual_meter(
     ] = None,
     generate: Annotated[int | None, typer.Option(metavar="N", min=0, help="So many made-up records.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where gateways find it; 0 chooses one.")] = 0,
+    serial: Annotated[str, typer.Option(help="Its serial number: another number is another meter.")] = SERIAL,
 ) -> None:
     """A meter on a virtual radio, for any gateway on this machine to sync against."""
     if records is not None and generate is not None:
@@ -233,6 +254,6 @@ def virtual_meter(
         from gateway.virtual_meter import serve_virtual_meter
 
         stop = stop_on_signals()
-        await serve_virtual_meter(profile, records, generate, port, stop)
+        await serve_virtual_meter(profile, records, generate, port, serial, stop)
 
     terminal.run(command())

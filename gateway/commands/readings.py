@@ -17,6 +17,7 @@ import typer
 from device_profiles.errors import PasserelleError
 from gateway import terminal
 from gateway.commands.options import Json, PatientName, Zone
+from gateway.commands.people import tell_if_new
 
 if TYPE_CHECKING:
     from gateway.reports.period import Period
@@ -86,6 +87,7 @@ def import_file(
         kind = Kind.BLOOD_GLUCOSE if finger_stick else Kind.INTERSTITIAL_GLUCOSE
         readings = read_generic(file, kind)
         async with opened() as home:
+            await tell_if_new(home.database, patient)
             stored = await import_readings(home.database, patient, timezone, readings)
         return {
             "stored": stored.stored,
@@ -96,18 +98,23 @@ def import_file(
     answer = terminal.run(command())
     if as_json:
         terminal.write_json(answer)
-        return
-    for line in answer["refused"]:
-        terminal.note(
-            "Line {line} was left out: {reason}.", line=line["line"], reason=terminal.tr(line["reason"])
-        )
-    terminal.say("{stored} readings stored, {known} were already there.", **answer)
+    else:
+        for line in answer["refused"]:
+            terminal.note(
+                "Line {line} was left out: {reason}.", line=line["line"], reason=terminal.tr(line["reason"])
+            )
+        terminal.say("{stored} readings stored, {known} were already there.", **answer)
+    if answer["refused"] and not answer["stored"] + answer["known"]:
+        raise SystemExit(1)
 
 
 def export(
     patient: PatientName,
     export_format: Annotated[ExportFormat, typer.Option("--format")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; - or nothing: the terminal."),
+    ] = None,
 ) -> None:
     """Write everything that is kept of a person: a FHIR collection Bundle, or CSV."""
 
@@ -126,7 +133,7 @@ def export(
 
     content = terminal.run(command())
     try:
-        if output is None:
+        if output is None or output == Path("-"):
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
             return

@@ -63,6 +63,7 @@ async def _serve(roles: set[Role], host: str, port: int | None, until_eof: bool)
 async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
     from gateway.api.shelf import ShelfSettings, create_shelf_app
     from gateway.serve import address_of, is_loopback, listening_socket, serve_app, sweep_shelf
+    from gateway.settings import SHELF_ADDRESS, shelf_of
     from gateway.shelf_home import opened_shelf
 
     with listening_socket(host, port) as listening:
@@ -75,8 +76,10 @@ async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
             terminal.say(
                 "The shelf listens on http://{host}:{port}. Stop it with Ctrl-C.", host=host, port=port
             )
-            public_url = settings.public_url or address_of(host, listening.getsockname()[1])
-            app = create_shelf_app(database, ShelfSettings(public_url or settings.shelf_url))
+            own_address = address_of(host, listening.getsockname()[1])
+            public_url = settings.public_url or own_address or shelf_of(settings)
+            (settings.home / SHELF_ADDRESS).write_text(public_url)
+            app = create_shelf_app(database, ShelfSettings(public_url))
             await asyncio.gather(sweep_shelf(database, stop), serve_app(app, listening, stop))
 
 

@@ -18,7 +18,7 @@ SELECT * FROM passerelle.share WHERE patient_id = %(patient_id)s ORDER BY create
 -- What the shelf has to be told of.
 SELECT * FROM passerelle.share
 WHERE (revoked_at IS NULL AND stale AND (expires_at IS NULL OR expires_at > %(now)s))
-   OR (revoked_at IS NOT NULL AND uploaded_at IS NOT NULL AND revocation_told_at IS NULL)
+   OR (revoked_at IS NOT NULL AND revocation_told_at IS NULL)
 ORDER BY created_at, share_id
 
 -- name: mark_stale

@@ -111,7 +111,6 @@ def test_what_is_no_record_is_left_out() -> None:
         (transcript([sent("2A18", "0")]), "$.sessions[0][0].hex"),
         (transcript([sent("2A18", "GG")]), "$.sessions[0][0].hex"),
         (transcript([sent("2A18", 7)]), "$.sessions[0][0].hex"),  # type: ignore[arg-type]
-        (transcript([sent("2A18", "00" * 513)]), "$.sessions[0][0].hex"),
     ],
 )
 def test_a_capture_that_is_none_is_refused_with_the_place(unreadable: object, where: str) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from device_profiles.reading import Absent, Kind
-from gateway.files import FileUnreadable, read_generic
+from gateway.files import FileUnreadable, ranked, read_generic
 
+PARIS = ZoneInfo("Europe/Paris")
 WEEKS = sorted((Path(__file__).parents[2] / "gateway" / "demonstration").glob("hall_2018_*.csv"))
 
 
@@ -52,7 +54,24 @@ def test_lo_and_hi_are_kept_as_such(tmp_path: Path) -> None:
 
 def test_rows_of_the_same_time_are_told_apart_by_their_rank(tmp_path: Path) -> None:
     file = written(tmp_path, "time,mg_dl\n2026-10-25T02:30:00,110\n2026-10-25T02:30:00,140\n")
-    assert [r.identity.sequence for r in read_generic(file, Kind.BLOOD_GLUCOSE).readings] == [0, 1]
+    readings = ranked(read_generic(file, Kind.BLOOD_GLUCOSE).readings, PARIS)
+    assert [reading.identity.sequence for reading in readings] == [0, 1]
+
+
+def test_a_row_that_is_there_twice_is_one_reading(tmp_path: Path) -> None:
+    file = written(tmp_path, "time,mg_dl\n" + "2026-03-14T08:00:00,110\n2026-03-14T08:00:00,140\n" * 2)
+    readings = ranked(read_generic(file, Kind.BLOOD_GLUCOSE).readings, PARIS)
+    assert [(reading.identity.sequence, reading.quantities[0].value) for reading in readings] == [
+        (0, 110),
+        (1, 140),
+    ]
+
+
+def test_in_the_hour_that_comes_twice_equal_rows_are_two_readings(tmp_path: Path) -> None:
+    file = written(tmp_path, "time,mg_dl\n2026-10-25T02:30:00,110\n2026-10-25T02:30:00,110\n")
+    readings = read_generic(file, Kind.INTERSTITIAL_GLUCOSE).readings
+    assert [reading.identity.sequence for reading in ranked(readings, PARIS)] == [0, 1]
+    assert len(ranked(readings, ZoneInfo("Asia/Tokyo"))) == 1
 
 
 @pytest.mark.parametrize("typed", ["118", "118.0", "118.00", "1.18e2", "0118"])

@@ -119,5 +119,6 @@ def passerelle(tmp_path: Path) -> Iterator[CommandLine]:
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(ROOT),
     }
+    environment["PASSERELLE_SHELF_URL"] = "http://127.0.0.1:9"  # nobody listens there
     yield CommandLine(home, environment)
     erase(home)

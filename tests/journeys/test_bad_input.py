@@ -72,8 +72,11 @@ def test_a_capture_that_ends_in_the_middle_keeps_what_came(
 ) -> None:
     (session,) = capture["sessions"]
     del session[session.index(frames(capture)[7]) :]
-    ended = passerelle.run("replay", written(tmp_path, capture), *REPLAY, status=1)
+    passerelle.run("patients", "add", "Patient 1", "--timezone", "Europe/Paris")
+    ended = passerelle.run("replay", written(tmp_path, capture), *REPLAY, "--json", status=1)
     assert "kept" in one_sentence(ended)
+    answer = json.loads(ended.stdout)
+    assert (answer["stored"], answer["known"], answer["refused"]) == (7, 0, [])
     rows = passerelle.run("export", "--patient", "Patient 1", "--format", "csv").stdout.splitlines()
     assert len(rows) == 1 + 7
 
@@ -89,12 +92,43 @@ def test_records_without_a_date_are_kept_and_their_time_is_unknown(
     assert [one["valueQuantity"]["value"] for one in unknown] == [88, 146]
 
 
+def test_a_date_that_no_meter_can_know_is_kept_as_unknown(
+    passerelle: CommandLine, tmp_path: Path, capture: dict[str, Any]
+) -> None:
+    frames(capture)[0]["hex"] = "0B0400" + "0F27" + "0C1F080323" + "3C0058B0F80000"  # the last day of 9999
+    answer = passerelle.json("replay", written(tmp_path, capture), *REPLAY)
+    assert (answer["stored"], answer["refused"]) == (11, [])
+    (unknown,) = [one for one in passerelle.json_bundle("Patient 1") if "effectiveDateTime" not in one]
+    assert unknown["valueQuantity"]["value"] == 88
+    assert (
+        passerelle.run("export", "--patient", "Patient 1", "--format", "csv").stdout.count("blood-glucose")
+        == 11
+    )
+
+
+def test_a_frame_longer_than_any_link_carries_is_refused_alone(
+    passerelle: CommandLine, tmp_path: Path, capture: dict[str, Any]
+) -> None:
+    frames(capture)[0]["hex"] += "00" * 600
+    answer = passerelle.json("replay", written(tmp_path, capture), *REPLAY)
+    assert (answer["stored"], answer["refused"]) == (10, [{"line": 1, "reason": "trailing_bytes"}])
+
+
+def test_a_file_of_which_no_line_can_be_read_has_failed(passerelle: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.csv"
+    file.write_text("time,mg_dl\nyesterday,118\n")
+    arguments = ("import", str(file), "--patient", "Patient 1", "--format", "generic", "--timezone", "UTC")
+    answer = passerelle.json(*arguments, status=1)
+    assert (answer["stored"], [one["line"] for one in answer["refused"]]) == (0, [2])
+
+
 @pytest.mark.parametrize(
     "text", ["", "no json", "[]", "{}", '{"sessions": [[{"op": 1}]]}', '{"sessions": []}', "\x00\xff"]
 )
 def test_a_file_that_is_no_capture_is_refused(passerelle: CommandLine, tmp_path: Path, text: str) -> None:
     file = tmp_path / "capture.json"
     file.write_text(text, encoding="utf-8")
+    passerelle.run("patients", "add", "Patient 1", "--timezone", "Europe/Paris")
     one_sentence(passerelle.run("replay", str(file), *REPLAY, status=1))
 
 

@@ -109,6 +109,16 @@ def test_a_wrong_passkey_is_refused_and_the_right_one_works_afterwards(passerell
         assert gateway.json("sync")["stored"] == 3
 
 
+def test_a_meter_that_is_somebody_elses_is_not_read_for_two(passerelle: CommandLine) -> None:
+    with virtual_meter(passerelle, "--generate", "3") as meter:
+        gateway = passerelle.with_environment(PASSERELLE_BLE=meter.transport)
+        pair(gateway, meter, "Patient 1")
+        gateway.run("patients", "add", "Patient 2", "--timezone", "UTC")
+        ended = gateway.run("pair", meter.name, "--patient", "Patient 2", "--passkey", "000000", status=1)
+        assert "somebody else" in ended.stderr
+        assert gateway.json("sync")["stored"] == 3
+
+
 def test_a_forgotten_device_is_not_read_and_its_readings_stay(passerelle: CommandLine) -> None:
     with virtual_meter(passerelle, "--generate", "3") as meter:
         gateway = passerelle.with_environment(PASSERELLE_BLE=meter.transport)

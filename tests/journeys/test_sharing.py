@@ -198,6 +198,15 @@ def test_the_shelf_ends_with_the_process_that_started_it_even_if_that_is_killed(
     assert psutil.wait_procs([shelf], timeout=30)[1] == []
 
 
+def test_a_share_goes_to_the_shelf_of_the_same_home_wherever_it_was_served(passerelle: CommandLine) -> None:
+    passerelle.environment.pop("PASSERELLE_SHELF_URL", None)
+    passerelle.json("replay", str(CAPTURE), "--patient", "Patient 1", "--timezone", "Europe/Paris")
+    with passerelle.serving() as address:
+        made = passerelle.json("share", "create", "--patient", "Patient 1")
+        assert made["url"].startswith(address)
+        assert len(observations(opened(made["url"]))) == 11
+
+
 def test_a_gateway_elsewhere_needs_a_token_of_the_shelf(with_readings: CommandLine, tmp_path) -> None:
     other_home = tmp_path / "shelf-home"
     shelf_side = with_readings.with_environment(PASSERELLE_HOME=str(other_home))
