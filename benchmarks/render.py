@@ -31,7 +31,7 @@ from storage import devices, patients, readings
 from storage.database import Database
 from storage.embedded import erase
 
-ROUNDS = 7
+ROUNDS = 15
 PEER_ROUNDS = 3
 BASE = "https://space.example/fhir"
 IDS = ReadingIds(b"a secret only for measurements")

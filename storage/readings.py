@@ -193,18 +193,19 @@ def _unpacked(
     codes: npt.NDArray[np.int64],
 ) -> dict[str, npt.NDArray[Any]]:
     """The columns of a ReadingSeries from those that the statements answer."""
+    mantissa = numbers.astype(np.int32)
     return {
         "recorded_at": recorded_at,
-        "sequence": (numbers >> 32).astype(np.int32),
-        "mantissa": numbers.astype(np.int32),
+        "sequence": ((numbers - mantissa) >> 32).astype(np.int32),
+        "mantissa": mantissa,
         "flags": (marks >> 32).astype(np.int32),
         "device_id": (marks >> 16).astype(np.int16).astype(np.int32),
         "ordinal": marks.astype(np.int16),
         "kind": (codes >> 40).astype(np.int16),
-        "exponent": (codes >> 32).astype(np.int8).astype(np.int16),
+        "exponent": (codes >> 32).astype(np.uint8).astype(np.int16) - np.int16(128),
         "unit": (codes >> 24).astype(np.uint8).astype(np.int16),
         "absent": (codes >> 16).astype(np.uint8).astype(np.int16),
-        "sample": codes.astype(np.int16),
+        "sample": codes.astype(np.int16) - np.int16(1),
     }
 
 

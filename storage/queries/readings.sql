@@ -10,12 +10,13 @@ FROM passerelle.devices_by_token(%(token)s)
 
 -- name: readings_of_patient
 -- One stretch of a patient's readings, as columns of one length. Small numbers share an int8: an element of an
--- array costs four bytes and a call however small it is, so four arrays arrive in half the time of eleven.
+-- array costs four bytes and a call however small it is, so four arrays arrive in half the time of eleven. What
+-- may be negative there (exponent, sample) is counted from its least value.
 SELECT array_agg(recorded_at),
-    array_agg((sequence::int8 << 32) | (mantissa::int8 & 4294967295)),
-    array_agg((flags::int8 << 32) | ((device_id::int8 & 65535) << 16) | (ordinal::int8 & 65535)),
-    array_agg(((kind::int8 & 255) << 40) | ((exponent::int8 & 255) << 32) | ((unit::int8 & 255) << 24)
-        | ((absent::int8 & 255) << 16) | (sample::int8 & 65535))
+    array_agg(sequence * 4294967296 + mantissa),
+    array_agg(flags * 4294967296 + device_id * 65536 + ordinal),
+    array_agg(kind * 1099511627776 + (exponent + 128) * 4294967296 + unit * 16777216::int8
+        + absent * 65536 + sample + 1)
 FROM passerelle.reading
 WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
   AND (%(kinds)s::int2[] IS NULL OR kind = ANY (%(kinds)s::int2[]))

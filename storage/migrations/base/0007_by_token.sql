@@ -71,10 +71,10 @@ DECLARE who record;
 BEGIN
     who := passerelle.bearer(token);
     RETURN QUERY SELECT array_agg(r.recorded_at),
-        array_agg((r.sequence::int8 << 32) | (r.mantissa::int8 & 4294967295)),
-        array_agg((r.flags::int8 << 32) | ((r.device_id::int8 & 65535) << 16) | (r.ordinal::int8 & 65535)),
-        array_agg(((r.kind::int8 & 255) << 40) | ((r.exponent::int8 & 255) << 32) | ((r.unit::int8 & 255) << 24)
-            | ((r.absent::int8 & 255) << 16) | (r.sample::int8 & 65535))
+        array_agg(r.sequence * 4294967296 + r.mantissa),
+        array_agg(r.flags * 4294967296 + r.device_id * 65536 + r.ordinal),
+        array_agg(r.kind * 1099511627776 + (r.exponent + 128) * 4294967296 + r.unit * 16777216::int8
+            + r.absent * 65536 + r.sample + 1)
         FROM passerelle.reading r
         WHERE r.patient_id = who.patient_id AND r.recorded_at BETWEEN first AND last
           AND (readings_by_token.kinds IS NULL OR r.kind = ANY (readings_by_token.kinds))
