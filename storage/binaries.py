@@ -60,7 +60,7 @@ def within_reach_of_all(binaries: Binaries, shelter: Path) -> Binaries:
     """The same programs where the server's account can run them.
 
     A virtual environment below `/root` cannot be entered by the account that the server of root runs under:
-    the installation is then copied once into `shelter`.
+    the installation is then copied once into `shelter`. Raises OSError where there is no room.
     """
     if _reachable(binaries.folder / "postgres"):
         return binaries
@@ -74,14 +74,26 @@ def within_reach_of_all(binaries: Binaries, shelter: Path) -> Binaries:
     if not copy.is_dir():
         half = shelter / f"{name}.{os.getpid()}"
         unused = shutil.ignore_patterns("include", "*.a")
-        shutil.copytree(source, half / inside, symlinks=True, ignore=unused)
-        if libraries.is_dir():
-            shutil.copytree(libraries, half / libraries.name, symlinks=True)
-        for path in (half, *(path for path in half.rglob("*") if not path.is_symlink())):
-            # Whatever they were: the server's account may run them, and nobody but root change them.
-            path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
-        half.rename(copy)
+        try:
+            shutil.copytree(source, half / inside, symlinks=True, ignore=unused)
+            if libraries.is_dir():
+                shutil.copytree(libraries, half / libraries.name, symlinks=True)
+            for path in (half, *(path for path in half.rglob("*") if not path.is_symlink())):
+                # Whatever they were: the server's account may run them, and nobody but root change them.
+                path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+            _put(half, copy)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
     return Binaries(copy / inside / "bin", binaries.major)
+
+
+def _put(half: Path, copy: Path) -> None:
+    """The copy is whole: it gets its name. Of two homes that copy at once, the first one's stays."""
+    try:
+        half.rename(copy)
+    except OSError:
+        if not copy.is_dir():
+            raise
 
 
 def _embedded() -> Iterator[Path]:

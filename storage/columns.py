@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -156,20 +156,35 @@ class Columns:
 
         `columns`: COPY_COLUMNS or SPARSE_COLUMNS; `raw` follows them.
         """
-        lengths = np.fromiter(map(len, self.raw), np.int32, len(self))
+        keys = {"patient_id": patient_id, "device_id": device_id}
         for begin in range(0, len(self), COPY_BLOCK):
-            block = np.arange(begin, min(begin + COPY_BLOCK, len(self)))
-            for length in np.unique(lengths[block]).tolist():
-                rows = block[lengths[block] == length]
-                array = np.repeat(_copy_row(length, tuple(columns)), len(rows))
-                for name in columns:
-                    array[name] = getattr(self, name)[rows] if name in Columns.__slots__ else device_id
-                array["recorded_at"] -= EPOCH_MICROSECONDS
-                array["patient_id"] = patient_id
-                if length:
-                    raw = b"".join([self.raw[row] for row in rows.tolist()])
-                    array["raw"] = np.frombuffer(raw, f"V{length}")
-                yield array.tobytes()
+            block = slice(begin, begin + COPY_BLOCK)
+            raw = self.raw[block]
+            lengths = list(map(len, raw))
+            if lengths.count(lengths[0]) == len(raw):  # a sensor's are all alike, which is seen at once
+                yield self._copied(block, raw, keys, columns)
+                continue
+            for length in sorted(set(lengths)):
+                rows = [row for row, found in enumerate(lengths) if found == length]
+                place = np.array(rows) + begin
+                yield self._copied(place, [raw[row] for row in rows], keys, columns)
+
+    def _copied(
+        self,
+        rows: slice | npt.NDArray[np.intp],
+        raw: Sequence[bytes],
+        keys: Mapping[str, int],
+        columns: Sequence[str],
+    ) -> bytes:
+        """Rows whose `raw` have one length, as a binary COPY wants them."""
+        length = len(raw[0])
+        array = np.repeat(_copy_row(length, tuple(columns)), len(raw))
+        for name in columns:
+            array[name] = keys[name] if name in keys else getattr(self, name)[rows]
+        array["recorded_at"] -= EPOCH_MICROSECONDS
+        if length:
+            array["raw"] = np.frombuffer(b"".join(raw), f"V{length}")
+        return array.tobytes()
 
 
 @cache

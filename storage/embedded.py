@@ -202,7 +202,10 @@ class EmbeddedServer:
             return
         binaries = find_binaries()
         if self._place.account.uid is not None:
-            binaries = within_reach_of_all(binaries, self._place.folder.parent)
+            try:
+                binaries = within_reach_of_all(binaries, self._place.folder.parent)
+            except OSError as problem:
+                raise storage_error(str(problem), self._place.folder) from problem
         made = made_by(self._place)
         if made is None:
             make_cluster(self._place, binaries)

@@ -141,12 +141,18 @@ def export(
             if output.is_file():  # not /dev/stdout, nor /dev/null
                 output.chmod(0o600)
             file.write(content)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read it has seen enough
+    except BrokenPipeError:  # who read it has seen enough
+        _give_up_stdout()
         raise SystemExit(1) from None
     except OSError as error:
         name = output.name if output else "stdout"
+        _give_up_stdout()
         terminal.fail(FileUnwritable(file=name, why=(error.strerror or "unknown reason").lower()))
+
+
+def _give_up_stdout() -> None:
+    """What could not be written is not tried again when Python ends, which would be told a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(
