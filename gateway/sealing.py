@@ -247,7 +247,7 @@ class HomeSecret:
         path = home / "secret"
         try:
             if not path.exists():
-                _create(path, secrets.token_bytes(_KEY_BYTES))
+                create_private_file(path, secrets.token_bytes(_KEY_BYTES))
             secret = path.read_bytes()
         except OSError as error:
             why = (error.strerror or "it cannot be opened").lower()
@@ -282,7 +282,7 @@ class HomeSecret:
         return HKDF(SHA256(), length, salt=None, info=use).derive(self._secret)
 
 
-def _create(path: Path, content: bytes) -> None:
+def create_private_file(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 that is whole or absent; of two processes at once, the first one's stays."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

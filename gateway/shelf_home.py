@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway import settings as configuration
 from gateway.home import open_database
-from gateway.sealing import token_hash
+from gateway.sealing import create_private_file, token_hash
 from gateway.settings import Settings
 from storage import shelf
 from storage.database import Database
@@ -49,12 +48,6 @@ async def new_token(database: Database, label: str) -> str:
 def _home_token(home: Path) -> str:
     """The token of this home in a file that only its owner reads, made if it is absent."""
     path = home / "shelf-token"
-    draft = path.with_name(f".shelf-token.{secrets.token_hex(8)}")
     if not path.exists():
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        with suppress(FileExistsError):  # of two commands at once, the first one's stays
-            os.link(draft, path)
-        draft.unlink()
+        create_private_file(path, secrets.token_urlsafe(32).encode())
     return path.read_text()
