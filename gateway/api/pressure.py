@@ -1,0 +1,191 @@
+"""Back-pressure: how many may be served at once, how often one may ask, and when a refused one may come again.
+
+What is refused is told when to come back (`Retry-After`). Those who are refused together are given different
+moments, one place apart, so that they do not come back together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import HTTPConnection
+
+from gateway.api.problems import Problem
+
+TOO_OFTEN: Final = "This was asked too often. Wait a moment, then try again."
+TOO_MANY: Final = "Too many are served at this moment. Nothing was stored: try again in a moment."
+
+LONGEST_WAIT: Final = 60
+"""Seconds that a refused one is sent away for at most: whoever waits longer learns nothing of a server that is
+free again."""
+
+_USUAL_SECONDS: Final = 0.05
+"""How long one served takes, before any was measured."""
+
+
+def too_often(wait: float) -> Problem:
+    """The answer to one who asks more often than is allowed; `wait` in seconds."""
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, TOO_OFTEN, headers=_retry_after(wait))
+
+
+def too_many(wait: float) -> Problem:
+    """The answer to one for whom there is no place now; `wait` in seconds."""
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, headers=_retry_after(wait))
+
+
+def _retry_after(wait: float) -> dict[str, str]:
+    return {"Retry-After": str(min(LONGEST_WAIT, max(1, math.ceil(wait))))}
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Who asks, as far as the network tells; an IPv6 network (/64) is one, since it is one subscriber's."""
+    host = connection.client.host if connection.client else ""
+    return ":".join(host.split(":")[:4]) if ":" in host else host
+
+
+class Limiter:
+    """Token buckets by key: each refills at `rate` a second up to `burst`.
+
+    At most `keys` are kept, the least recently used is forgotten first: a forgotten one begins full, so memory
+    is bounded and the limit is too for who comes often.
+    """
+
+    def __init__(
+        self, rate: float, burst: float, *, keys: int = 10_000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._keys = keys
+        self._clock = clock
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: Hashable, cost: float = 1) -> float:
+        """Takes `cost`, and gives 0; or takes nothing, and gives the seconds until it could."""
+        left = self._left(key)
+        if left >= cost:
+            self._keep(key, left - cost)
+            return 0.0
+        return (cost - left) / self._rate
+
+    def wait(self, key: Hashable, cost: float = 1) -> float:
+        """The seconds until `take` would succeed; takes nothing."""
+        return max(0.0, (cost - self._left(key)) / self._rate)
+
+    def _left(self, key: Hashable) -> float:
+        left, since = self._buckets.get(key, (self._burst, 0.0))
+        return min(self._burst, left + (self._clock() - since) * self._rate)
+
+    def _keep(self, key: Hashable, left: float) -> None:
+        self._buckets[key] = (left, self._clock())
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > self._keys:
+            self._buckets.popitem(last=False)
+
+
+class Guesses:
+    """Wrong guesses (of a token, a code, a passcode): who made many waits; who is right pays nothing."""
+
+    def __init__(self, rate: float = 10 / 60, burst: float = 10, *, keys: int = 10_000) -> None:
+        self._limiter = Limiter(rate, burst, keys=keys)
+
+    def check(self, key: Hashable) -> None:
+        """Raises `Problem` (429) for one who guessed wrong too often."""
+        wait = self._limiter.wait(key)
+        if wait > 0:
+            raise too_often(wait)
+
+    def wrong(self, key: Hashable) -> None:
+        """Counts a wrong guess."""
+        self._limiter.take(key)
+
+
+class Entrance:
+    """At most `at_once` are inside; as many again as `waiting` wait, for `patience` seconds at most."""
+
+    def __init__(
+        self,
+        at_once: int,
+        *,
+        waiting: int,
+        patience: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._at_once = at_once
+        self._places = asyncio.Semaphore(at_once)
+        self._most_waiting = waiting
+        self._patience = patience
+        self._clock = clock
+        self._seconds = _USUAL_SECONDS
+        self._next = 0.0
+        self.inside = 0
+        self.waiting = 0
+        self.refused = 0
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """A place inside for the length of the block. Raises `Problem` (429) where there is none in time."""
+        await self._enter()
+        begun = self._clock()
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            self._places.release()
+            # A running mean of about the last twenty: it follows a server that grows slow within a second.
+            self._seconds += (self._clock() - begun - self._seconds) / 20
+
+    async def _enter(self) -> None:
+        if self._places.locked() and self.waiting >= self._most_waiting:
+            raise self._refusal()
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise self._refusal() from None
+        finally:
+            self.waiting -= 1
+
+    def _refusal(self) -> Problem:
+        """Each refused one gets the next moment at which, at the present pace, a place will be free."""
+        self.refused += 1
+        now = self._clock()
+        step = self._seconds / self._at_once
+        queue = self.waiting * step
+        self._next = min(max(self._next, now + queue) + step, now + LONGEST_WAIT)
+        return too_many(self._next - now)
+
+
+@dataclass(slots=True)
+class Pressure:
+    """What a space lets in: `ingest` at once, each gateway at a rate, and few wrong guesses by address."""
+
+    ingest: Entrance
+    gateways: Limiter
+    guesses: Guesses = field(default_factory=Guesses)
+
+    @classmethod
+    def of(cls, at_once: int, gateway_rate: float) -> Pressure:
+        """`at_once` transactions, as many times eight waiting; `gateway_rate` requests a second of a gateway."""
+        return cls(Entrance(at_once, waiting=8 * at_once), Limiter(gateway_rate, 2 * gateway_rate))
+
+    @asynccontextmanager
+    async def ingesting(self, gateway: Hashable) -> AsyncIterator[None]:
+        """A place for one transaction of a gateway. Raises `Problem` (429).
+
+        To be entered when the body has come: a slow sender must not hold a place while it sends.
+        """
+        wait = self.gateways.take(gateway)
+        if wait > 0:
+            raise too_often(wait)
+        async with self.ingest.admitted():
+            yield
