@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,17 @@ _EXACT_SECONDS = 2.0**32
 
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """0001-01-01 and the end of 9999-12-31."""
+
+_LIMITS = {
+    "recorded_at": (_FIRST, _LAST),
+    "exponent": (-128, 127),
+    "unit": (0, len(UNITS) - 1),
+    "absent": (0, 255),
+    "kind": (0, 32767),
+    "sample": (NO_SAMPLE, 32767),
+    "ordinal": (0, 32767),
+}
+"""Where a column takes less than its type: what is read back shares bytes."""
 
 Value = TypeVar("Value")
 Number = TypeVar("Number", np.int16, np.int32)
@@ -111,6 +122,30 @@ class Columns:
         return len(self.raw)
 
     @classmethod
+    def pack(
+        cls,
+        raw: Sequence[bytes],
+        *,
+        ordinal: npt.ArrayLike = 0,
+        flags: npt.ArrayLike = 0,
+        sample: npt.ArrayLike = NO_SAMPLE,
+        offset_minutes: npt.ArrayLike = NO_OFFSET,
+        **columns: npt.ArrayLike,
+    ) -> Columns:
+        """Columns from lists, arrays of whole numbers, or one number for all rows.
+
+        `columns`: recorded_at (microseconds), sequence, mantissa, exponent, kind, unit (index into UNITS),
+        absent (0 where there is a value). Raises ValueNotStorable for a number that its column cannot hold.
+        """
+        columns |= {"ordinal": ordinal, "flags": flags, "sample": sample, "offset_minutes": offset_minutes}
+        packed = {name: _packed(name, values, len(raw)) for name, values in columns.items()}
+        return cls(**packed, raw=raw)
+
+    def keys(self) -> RecordKeys:
+        """What tells the records apart, their ordinals left out."""
+        return RecordKeys(self.recorded_at, self.sequence)
+
+    @classmethod
     def of(cls, readings: Sequence[Reading], keys: RecordKeys) -> Columns:
         """The columns of readings that have these keys, every `ordinal` 0. Raises ValueNotStorable."""
         numbers = Numbers.of([reading.quantities[0] for reading in readings])
@@ -134,12 +169,15 @@ class Columns:
         except OverflowError:
             raise ValueNotStorable from None
 
-    def take(self, rows: npt.NDArray[np.intp], ordinal: npt.NDArray[np.int16]) -> Columns:
-        """Some of the rows in this order, under these ordinals."""
+    def under(self, ordinal: npt.NDArray[np.int16]) -> Columns:
+        """The same rows under these ordinals."""
+        return replace(self, ordinal=ordinal)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Columns:
+        """Some of the rows, in this order."""
         arrays = {
             field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "raw"
         }
-        arrays["ordinal"] = ordinal
         return Columns(**arrays, raw=[self.raw[row] for row in rows.tolist()])
 
     def sparse(self) -> bool:
@@ -255,6 +293,18 @@ def _parts(number: str) -> tuple[int, int]:
         if abs(mantissa) <= _INT4.max and _INT1.min <= exponent <= _INT1.max:
             return mantissa, exponent
     raise ValueNotStorable
+
+
+def _packed(name: str, values: npt.ArrayLike, count: int) -> npt.NDArray[Any]:
+    """Whole numbers as a column that holds each of them."""
+    given = np.asarray(values)
+    kind = np.dtype(_TYPES[name]).newbyteorder("=")
+    least, most = _LIMITS.get(name, (int(np.iinfo(kind).min), int(np.iinfo(kind).max)))
+    if given.size and (given.dtype.kind not in "iu" or given.min() < least or given.max() > most):
+        raise ValueNotStorable
+    packed = np.empty(count, kind)
+    packed[:] = given
+    return packed
 
 
 def _column(values: list[Value], code: Callable[[Value], int], kind: type[Number]) -> npt.NDArray[Number]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,71 +13,73 @@ from psycopg import AsyncCursor
 
 from device_profiles.reading import UNITS, Absent, Context, Measurand, Quantity, Reading
 from storage import outbox
-from storage.columns import Numbers, RecordKeys, microseconds, moment
+from storage.columns import Columns, Numbers, microseconds, moment
 from storage.connection import Connection
 from storage.devices import StoredDevice
-from storage.known import SortedOut
 from storage.statements import statements
 
 Key = tuple[int, int, int, int]
 """Of a reading within its patient: recorded_at in microseconds since 1970, sequence, device_id, ordinal."""
 
 _SQL = statements("contexts")
-_FIELDS = tuple(field.name for field in fields(Context))
+_FIELDS = tuple(each.name for each in fields(Context))
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Which records of a batch have something beside their first quantity: rows of the batch."""
+    """What the records of a batch have beside their first quantities, by row of the batch."""
 
-    contexts_of_new: Sequence[int]
-    contexts_of_known: Sequence[int]
-    quantities_of_new: Sequence[int]
+    contexts: Mapping[int, Context] = field(default_factory=dict)
+    quantities: Mapping[int, tuple[Quantity, ...]] = field(default_factory=dict)
+    """The quantities after the first, in order."""
 
     @classmethod
-    def of(cls, readings: Sequence[Reading], sorted_out: SortedOut) -> Beside:
+    def of(cls, readings: Sequence[Reading]) -> Beside:
         """Looks through a batch."""
         contexts = [reading.context for reading in readings]
-        with_context = [row for row, context in enumerate(contexts) if context] if any(contexts) else []
-        several = max(map(len, [reading.quantities for reading in readings]), default=1) > 1
-        new = set(sorted_out.new.tolist()) if with_context or several else set()
+        quantities = [reading.quantities for reading in readings]
+        several = max(map(len, quantities), default=1) > 1
         return cls(
-            contexts_of_new=[row for row in with_context if row in new],
-            contexts_of_known=[row for row in with_context if row not in new],
-            quantities_of_new=[row for row in sorted(new) if len(readings[row].quantities) > 1],
+            {row: context for row, context in enumerate(contexts) if context} if any(contexts) else {},
+            {row: each[1:] for row, each in enumerate(quantities) if len(each) > 1} if several else {},
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch of readings of one device, and what is known of it."""
-
-    device: StoredDevice
-    readings: Sequence[Reading]
-    keys: RecordKeys
-    sorted_out: SortedOut
-
-
-async def store(conn: Connection, batch: Batch, beside: Beside) -> AsyncCursor[tuple[Any, ...]] | None:
+async def store(
+    conn: Connection, device: StoredDevice, columns: Columns, new: Collection[int], beside: Beside
+) -> AsyncCursor[tuple[Any, ...]] | None:
     """Stores contexts and further quantities, in a pipeline; `joined` takes the answer to come.
 
-    A context is joined to its record by key, whenever it comes; the first one that came stays.
+    `columns`: the batch, under the ordinals that its records have in the store; `new`: its rows that were not
+    there before. A context is joined to its record by key, whenever it comes; the first one that came stays.
     """
-    if beside.contexts_of_new:
-        await conn.execute(_SQL["insert"], _context_values(batch, beside.contexts_of_new))
-    if beside.quantities_of_new:
-        await _store_quantities(conn, batch, beside.quantities_of_new)
-    if beside.contexts_of_known:
-        return await conn.execute(_SQL["insert"], _context_values(batch, beside.contexts_of_known))
+    batch = _Batch(device, columns)
+    chosen = set(new) if beside.contexts or beside.quantities else set()
+    contexts_of_new = [row for row in beside.contexts if row in chosen]
+    contexts_of_known = [row for row in beside.contexts if row not in chosen]
+    if contexts_of_new:
+        await conn.execute(_SQL["insert"], batch.contexts(contexts_of_new, beside))
+    quantities_of_new = [row for row in beside.quantities if row in chosen]
+    if quantities_of_new:
+        await batch.store_quantities(conn, quantities_of_new, beside)
+    if contexts_of_known:
+        return await conn.execute(_SQL["insert"], batch.contexts(contexts_of_known, beside))
     return None
 
 
-async def joined(conn: Connection, device: StoredDevice, late: AsyncCursor[tuple[Any, ...]] | None) -> int:
+async def joined(
+    conn: Connection,
+    device: StoredDevice,
+    late: AsyncCursor[tuple[Any, ...]] | None,
+    *,
+    tells_spaces: bool = True,
+) -> int:
     """How many contexts came late for known records; spaces are told of them."""
     if late is None:
         return 0
     times = [row[0] for row in await late.fetchall()]
-    await outbox.add(conn, device, outbox.Change.JOINED, microseconds(times))
+    if tells_spaces:
+        await outbox.add(conn, device, outbox.Change.JOINED, microseconds(times))
     return len(times)
 
 
@@ -103,39 +105,44 @@ def _time(at: datetime) -> int:
     return int(microseconds((at,))[0])
 
 
-def _keys(batch: Batch, rows: Sequence[int]) -> dict[str, Any]:
-    chosen = np.array(rows, np.intp)
-    return {
-        "patient_id": batch.device.patient_id,
-        "device_id": batch.device.device_id,
-        "recorded_at": batch.keys.recorded_at[chosen].tolist(),
-        "sequence": batch.keys.sequence[chosen].tolist(),
-        "ordinal": batch.sorted_out.ordinals[chosen].tolist(),
-    }
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The records of one device, by the keys that they have in the store."""
 
+    device: StoredDevice
+    columns: Columns
 
-def _context_values(batch: Batch, rows: Sequence[int]) -> dict[str, Any]:
-    columns = {name: [getattr(batch.readings[row].context, name) for row in rows] for name in _FIELDS}
-    return {**_keys(batch, rows), **columns}
+    def keys(self, rows: Sequence[int]) -> dict[str, Any]:
+        chosen = np.array(rows, np.intp)
+        return {
+            "patient_id": self.device.patient_id,
+            "device_id": self.device.device_id,
+            "recorded_at": self.columns.recorded_at[chosen].tolist(),
+            "sequence": self.columns.sequence[chosen].tolist(),
+            "ordinal": self.columns.ordinal[chosen].tolist(),
+        }
 
+    def contexts(self, rows: Sequence[int], beside: Beside) -> dict[str, Any]:
+        columns = {name: [getattr(beside.contexts[row], name) for row in rows] for name in _FIELDS}
+        return {**self.keys(rows), **columns}
 
-async def _store_quantities(conn: Connection, batch: Batch, of_rows: Sequence[int]) -> None:
-    further = [
-        (row, place, quantity)
-        for row in of_rows
-        for place, quantity in enumerate(batch.readings[row].quantities[1:], 1)
-    ]
-    rows, places, quantities = zip(*further, strict=True)
-    numbers = Numbers.of(quantities)
-    keys = _keys(batch, rows)
-    months = sorted({moment(time).date().replace(day=1) for time in keys["recorded_at"]})
-    await conn.execute(_SQL["ensure_months"], {"parent": "reading_quantity", "months": months})
-    values = {
-        "place": list(places),
-        "measurand": [int(quantity.of) for quantity in quantities],
-        "mantissa": numbers.mantissa.tolist(),
-        "exponent": numbers.exponent.tolist(),
-        "unit": numbers.unit.tolist(),
-        "absent": numbers.absent.tolist(),
-    }
-    await conn.execute(_SQL["insert_quantities"], {**keys, **values})
+    async def store_quantities(self, conn: Connection, of_rows: Sequence[int], beside: Beside) -> None:
+        further = [
+            (row, place, quantity)
+            for row in of_rows
+            for place, quantity in enumerate(beside.quantities[row], 1)
+        ]
+        rows, places, quantities = zip(*further, strict=True)
+        numbers = Numbers.of(quantities)
+        keys = self.keys(rows)
+        months = sorted({moment(time).date().replace(day=1) for time in keys["recorded_at"]})
+        await conn.execute(_SQL["ensure_months"], {"parent": "reading_quantity", "months": months})
+        values = {
+            "place": list(places),
+            "measurand": [int(quantity.of) for quantity in quantities],
+            "mantissa": numbers.mantissa.tolist(),
+            "exponent": numbers.exponent.tolist(),
+            "unit": numbers.unit.tolist(),
+            "absent": numbers.absent.tolist(),
+        }
+        await conn.execute(_SQL["insert_quantities"], {**keys, **values})

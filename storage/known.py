@@ -1,6 +1,7 @@
 """What is stored of a device already, and which records of a batch are new.
 
-Only the measurement's bytes decide whether a record is the same.
+Of what a device says only the measurement's bytes decide whether a record is the same; of what a gateway
+tells, the key that it gave.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import AsyncCursor
 
-from device_profiles.reading import Reading
 from storage.clock_segments import Range
-from storage.columns import RecordKeys, microseconds, moment
+from storage.columns import Columns, microseconds, moment
 from storage.connection import Connection
 from storage.statements import statements
 
@@ -98,39 +98,55 @@ def _joined(parts: Sequence[KnownRecords]) -> KnownRecords:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedOut:
-    """A batch against what is known. `new`: rows to store, each once, with their `ordinal` beside.
+    """A batch against what is known.
 
-    `ordinals`: for every row of the batch, the ordinal under which its record is stored, now or before.
+    `new`: the rows to store, each record once. `ordinals`: for every row of the batch, the ordinal under
+    which its record is stored, now or before.
     """
 
     new: npt.NDArray[np.intp]
-    ordinal: npt.NDArray[np.int16]
     ordinals: npt.NDArray[np.int16]
-    all_new: bool = False
-    """All rows are new and their ordinals 0, as was seen at a glance."""
 
 
-def sort_out(keys: RecordKeys, readings: Sequence[Reading], known: KnownRecords) -> SortedOut:
-    """Same key and same measurement: known. Same key, another measurement: the next ordinal."""
-    ordinals = np.zeros(len(keys), np.int16)
-    if _apart(keys, known):
-        return SortedOut(np.arange(len(keys)), ordinals, ordinals, all_new=True)
+def by_measurement(columns: Columns, known: KnownRecords) -> SortedOut:
+    """Same key and same measurement: known. Same key, another measurement: the next ordinal.
+
+    For what comes from a device; the batch's own ordinals are not looked at.
+    """
+    ordinals = np.zeros(len(columns), np.int16)
+    keys = columns.keys()
+    if keys.strictly_ordered() and not np.isin(keys.recorded_at, known.recorded_at).any():
+        return SortedOut(np.arange(len(columns)), ordinals)  # as where a device only goes on
     measured: defaultdict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
     stored = (known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw)
     for time, number, ordinal, raw in zip(*stored, strict=True):
         measured[time, number][raw] = ordinal
     new: list[int] = []
-    rows = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), readings, strict=True)
-    for row, (time, number, reading) in enumerate(rows):
+    rows = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), columns.raw, strict=True)
+    for row, (time, number, raw) in enumerate(rows):
         of_key = measured[time, number]
-        if reading.raw not in of_key:
-            of_key[reading.raw] = max(of_key.values(), default=-1) + 1
+        if raw not in of_key:
+            of_key[raw] = max(of_key.values(), default=-1) + 1
             new.append(row)
-        ordinals[row] = of_key[reading.raw]
-    chosen = np.array(new, np.intp)
-    return SortedOut(chosen, ordinals[chosen], ordinals)
+        ordinals[row] = of_key[raw]
+    return SortedOut(np.array(new, np.intp), ordinals)
 
 
-def _apart(keys: RecordKeys, known: KnownRecords) -> bool:
-    """Whether no two records can have one key, as where a device only goes on."""
-    return keys.strictly_ordered() and not np.isin(keys.recorded_at, known.recorded_at).any()
+def by_key(columns: Columns, known: KnownRecords) -> SortedOut:
+    """Same key and same ordinal: known, whatever the measurement. The ordinals are those of the batch.
+
+    For what a gateway sorted out before.
+    """
+    if columns.keys().strictly_ordered() and not np.isin(columns.recorded_at, known.recorded_at).any():
+        return SortedOut(np.arange(len(columns)), columns.ordinal)
+    seen, batch = (
+        zip(part.recorded_at.tolist(), part.sequence.tolist(), part.ordinal.tolist(), strict=True)
+        for part in (known, columns)
+    )
+    there = set(seen)
+    new: list[int] = []
+    for row, key in enumerate(batch):
+        if key not in there:
+            there.add(key)
+            new.append(row)
+    return SortedOut(np.array(new, np.intp), columns.ordinal)

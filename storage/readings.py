@@ -31,12 +31,21 @@ from storage.contexts import Key
 from storage.errors import UnknownPatient
 from storage.patients import Patient
 from storage.statements import statements
-from storage.writing import RecordColumns, RefusedFrame, Stored, Writing, refused_frames, writing
+from storage.writing import (
+    RecordColumns,
+    RefusedFrame,
+    Stored,
+    StoredColumns,
+    Writing,
+    refused_frames,
+    writing,
+)
 
 __all__ = [
     "RecordColumns",
     "RefusedFrame",
     "Stored",
+    "StoredColumns",
     "Writing",
     "last_effective_time",
     "refused_frames",

@@ -3,6 +3,9 @@
 Known records are dropped before anything is written, so that storing again costs a look and writes nothing.
 The rest goes in by binary COPY, then contexts, segments, cursor, outbox and the touched days. A kill anywhere
 leaves what was before; reading and storing again gives the same end state.
+
+Two ways in, one path: `Writing.store` takes what a device said and finds out which records are new by their
+bytes; `Writing.store_columns` takes columns whose keys were given by whoever had them first.
 """
 
 from __future__ import annotations
@@ -33,12 +36,12 @@ from storage.columns import (
     moment,
 )
 from storage.connection import Connection
-from storage.contexts import Batch, Beside
+from storage.contexts import Beside
 from storage.daily_summary import DaySummary
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.errors import UnknownDevice
-from storage.known import Asked, KnownRecords, sort_out
+from storage.known import Asked, KnownRecords, SortedOut, by_key, by_measurement
 from storage.statements import statements
 from storage.touched_days import DAYS_APART, TouchedDays
 
@@ -74,6 +77,28 @@ class Stored:
     known: int
     conflicts: int = 0
     joined: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredColumns:
+    """The same of columns. `new`: the rows of the batch that were not there, in order."""
+
+    told: Stored
+    new: npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is to be stored; its columns are made while the server looks for what is stored around them."""
+
+    recorded_at: npt.NDArray[np.int64]
+    columns: Callable[[], Columns]
+    beside: Callable[[], Beside]
+    sort_out: Callable[[Columns, KnownRecords], SortedOut]
+    refused: Sequence[RefusedFrame] = ()
+    clock_error_seconds: int | None = None
+    moves_cursor: bool = True
+    tells_spaces: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,36 +195,76 @@ class Writing:
         ValueNotStorable, before anything is written.
         """
         recorded_at = microseconds([reading.identity.recorded_at for reading in readings])
-        stretches = _around(recorded_at)
-        keys, columns, known = await self._look(readings, recorded_at, stretches)
-        sorted_out = sort_out(keys, readings, known)
-        batch = Batch(self._device, readings, keys, sorted_out)
-        new = columns if sorted_out.all_new else columns.take(sorted_out.new, sorted_out.ordinal)
-        difference = clock_segments.change(self._current, segments)
+        batch = _Batch(
+            recorded_at,
+            lambda: Columns.of(readings, RecordKeys.of(readings, recorded_at)),
+            lambda: Beside.of(readings),
+            by_measurement,
+            refused,
+            clock_error_seconds,
+            moves_cursor,
+        )
+        return (await self._store(batch, segments)).told
+
+    async def store_columns(
+        self,
+        columns: Columns,
+        segments: Iterable[ClockSegment] | None = None,
+        *,
+        beside: Beside | None = None,
+        moves_cursor: bool = False,
+        tells_spaces: bool = False,
+    ) -> StoredColumns:
+        """Stores records under the keys that they were given: the path of a space, without a Reading object.
+
+        A key (`recorded_at`, `sequence`, `ordinal`) that is there, or came before in the batch, is known,
+        whatever its measurement; ordinals are kept as they are. `segments`: the complete set that shall be in
+        force for the device, as with `store`; None leaves those that are. `beside`: contexts and further
+        quantities by row of the batch; a context of a known record joins it if it has none. The summary
+        follows in the same transaction; `moves_cursor` and `tells_spaces` (the outbox) are for a device that
+        is read here. Raises ValueNotStorable, before anything is written.
+        """
+        batch = _Batch(
+            columns.recorded_at,
+            lambda: columns,
+            lambda: beside or Beside(),
+            by_key,
+            moves_cursor=moves_cursor,
+            tells_spaces=tells_spaces,
+        )
+        return await self._store(batch, segments)
+
+    async def _store(self, batch: _Batch, segments: Iterable[ClockSegment] | None) -> StoredColumns:
+        stretches = _around(batch.recorded_at)
+        columns, known = await self._look(batch, stretches)
+        sorted_out = batch.sort_out(columns, known)
+        columns = columns.under(sorted_out.ordinals)
+        new = columns if len(sorted_out.new) == len(columns) else columns.take(sorted_out.new)
+        wanted = self._current.values() if segments is None else segments
+        difference = clock_segments.change(self._current, wanted)
 
         def prepared() -> tuple[TouchedDays, list[DaySummary] | None, Beside]:
             touched = self._touched(new, difference)
             found = touched.summaries(known, new) if touched.within(stretches) else None
-            return touched, found, Beside.of(readings, sorted_out)
+            return touched, found, batch.beside()
 
         stored, (days, summaries, beside) = await self._insert(new, prepared)
         async with self._conn.pipeline():
-            late = await contexts.store(self._conn, batch, beside)
-            last_sequence = int(keys.sequence.max()) if moves_cursor and len(keys) else None
-            await self._keep_place(last_sequence, difference, clock_error_seconds)
-            await self._keep_refused(refused)
-            await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
-            await outbox.retimed(self._conn, self._device, difference)
+            late = await contexts.store(self._conn, self._device, columns, sorted_out.new.tolist(), beside)
+            await self._keep_place(batch, columns, difference)
+            await self._keep_refused(batch.refused)
+            if batch.tells_spaces:
+                await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
+                await outbox.retimed(self._conn, self._device, difference)
             if summaries is not None:
                 await days.write(self._conn, summaries, were_empty=not len(known))
         if summaries is None:
             await days.renew(self._conn)
-        joined = await contexts.joined(self._conn, self._device, late)
-        return Stored(stored, len(keys) - stored, int(np.count_nonzero(new.ordinal)), joined)
+        joined = await contexts.joined(self._conn, self._device, late, tells_spaces=batch.tells_spaces)
+        conflicts = int(np.count_nonzero(new.ordinal))
+        return StoredColumns(Stored(stored, len(columns) - stored, conflicts, joined), sorted_out.new)
 
-    async def _look(
-        self, readings: Sequence[Reading], recorded_at: npt.NDArray[np.int64], stretches: Sequence[Range]
-    ) -> tuple[RecordKeys, Columns, KnownRecords]:
+    async def _look(self, batch: _Batch, stretches: Sequence[Range]) -> tuple[Columns, KnownRecords]:
         """The batch as columns, made while the server looks for what is stored around it.
 
         From here a statement that is refused can be taken back.
@@ -207,9 +272,7 @@ class Writing:
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["save"])
             asked = await Asked.of(self._conn, self._key, stretches)
-            keys = RecordKeys.of(readings, recorded_at)
-            columns = Columns.of(readings, keys)
-            return keys, columns, await asked.answer()
+            return batch.columns(), await asked.answer()
 
     def _touched(self, new: Columns, difference: Change) -> TouchedDays:
         """The days of new records, and of records that other segments place now."""
@@ -261,11 +324,10 @@ class Writing:
         cursor = await self._conn.execute(_SQL["insert"], {**self._key, **values, "raw": list(new.raw)})
         return len(await cursor.fetchall())
 
-    async def _keep_place(
-        self, last_sequence: int | None, difference: Change, clock_error_seconds: int | None
-    ) -> None:
+    async def _keep_place(self, batch: _Batch, columns: Columns, difference: Change) -> None:
         """Moves the cursor, and puts the segments in force."""
-        values = {"last_sequence": last_sequence, "clock_error_seconds": clock_error_seconds}
+        last_sequence = int(columns.sequence.max()) if batch.moves_cursor and len(columns) else None
+        values = {"last_sequence": last_sequence, "clock_error_seconds": batch.clock_error_seconds}
         await self._conn.execute(_SQL["move_cursor"], {**self._key, **values})
         await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
 

@@ -25,6 +25,7 @@ from device_profiles.reading import (
 )
 from device_profiles.wire import DateTime
 from storage import devices, readings
+from storage.columns import Columns, RecordKeys, microseconds
 from storage.database import Database
 from storage.devices import StoredDevice
 from storage.patients import Patient
@@ -99,3 +100,8 @@ async def count(database: Database, table: str, patient: Patient) -> int:
         row = await (await conn.execute(query, (patient.patient_id,))).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def columns_of(batch: Sequence[Reading]) -> Columns:
+    times = microseconds([reading.identity.recorded_at for reading in batch])
+    return Columns.of(batch, RecordKeys.of(batch, times))

@@ -19,12 +19,11 @@ from device_profiles.reading import (
     TimeSource,
 )
 from storage import clock_segments, devices, outbox, readings
-from storage.columns import Columns, RecordKeys, microseconds
 from storage.database import Database
 from storage.errors import UnknownDevice, ValueNotStorable
 from storage.patients import Patient
 from storage.readings import RefusedFrame, Stored
-from tests.storage.samples import START, count, glucose, meal, new_device, segment, store
+from tests.storage.samples import START, columns_of, count, glucose, meal, new_device, segment, store
 
 
 @pytest.mark.parametrize("size", [1, 11, 99, 100, 2500])
@@ -300,8 +299,3 @@ async def test_the_outbox_has_one_entry_for_a_batch(database: Database, patient:
     ]
     assert entries[0].last_recorded_at == batch[-1].identity.recorded_at
     assert rest == entries[1:]
-
-
-def columns_of(batch: list[Reading]) -> Columns:
-    times = microseconds([reading.identity.recorded_at for reading in batch])
-    return Columns.of(batch, RecordKeys.of(batch, times))
