@@ -14,6 +14,7 @@ from gateway.sealing import HomeSecret
 from gateway.settings import Settings
 from storage.database import Database
 from storage.errors import UnknownZone
+from storage.pools import PoolLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def open_database(settings: Settings, *, space: bool = True) -> AbstractAsyncCon
         reader=_revealed(settings.database_reader),
         shelf=_revealed(settings.database_shelf),
         space=space,
+        limits=PoolLimits(settings.pool_size, settings.pool_waiting, settings.pool_wait),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from device_profiles.errors import PasserelleError
 from storage.errors import HomeOfAnother
+from storage.pools import USUAL_LIMITS
 
 DEFAULT_SHELF_PORT = 8421
 DEFAULT_GATEWAY_PORT = 8420
@@ -72,6 +73,22 @@ class Settings(BaseSettings):
     """Where the world reaches this shelf, if not at the address it listens on."""
     shelf_token: SecretStr | None = None
     """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
+    pool_size: Annotated[int, Field(ge=1, le=100)] = USUAL_LIMITS.size
+    """Connections to the database of each role of this process, at most; docs/decisions/0043."""
+    pool_waiting: Annotated[int, Field(ge=0, le=10_000)] = USUAL_LIMITS.waiting
+    """Transactions that may wait for a connection; the next one is refused at once."""
+    pool_wait: Annotated[float, Field(gt=0, le=60)] = USUAL_LIMITS.wait
+    """Seconds that one waits for a connection before it is refused."""
+    ingest_at_once: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Transactions that a space takes in at the same time."""
+    gateway_rate: Annotated[float, Field(gt=0, le=10_000)] = 20
+    """Transactions a second that a space takes from one gateway, over a while."""
+    stop_seconds: Annotated[int, Field(ge=1, le=600)] = 20
+    """Seconds that what is under way has to finish when a server is stopped."""
+    metrics_token: SecretStr | None = None
+    """Who shows it may read `/metrics`; absent: only who asks from this machine."""
+    log: Literal["json", "text"] | None = None
+    """`json` or `text`: tell each event on standard error; absent: only what is wrong."""
 
 
 def shelf_of(settings: Settings) -> str:

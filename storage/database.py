@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -33,15 +34,20 @@ from storage.errors import (
     DiskReadOnly,
 )
 from storage.migrate import Engine, engine_of, migrate_shelf, migrate_space
+from storage.pools import CONNECTED_LIMIT, USUAL_LIMITS, PoolLimits, PoolUse, Turnstile
 
 CONNECT_LIMIT = 5
 """Seconds to wait for a server's answer to a connection (libpq's `connect_timeout`)."""
 
-POOL_LIMIT = 10.0
-"""Seconds to wait for a free connection."""
-
-POOL_SIZE = 4
-"""Connections of a role at most."""
+_CONNECTING: dict[str, Any] = {
+    "connect_timeout": CONNECT_LIMIT,
+    # A server that is gone without a word (a machine lost, a cable) is noticed after this, and not after the
+    # quarter of an hour that TCP allows itself. Nothing of it touches a socket of the same machine.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 
 NEARLY_FULL = 16 << 20
 """Bytes left on a disk below which a server that ended ended for want of space: one WAL file."""
@@ -73,10 +79,12 @@ class _Addresses:
 class Database:
     """The pools of one program. Made by `Database.open`."""
 
-    def __init__(self, addresses: _Addresses, server: EmbeddedServer | None) -> None:
+    def __init__(self, addresses: _Addresses, server: EmbeddedServer | None, limits: PoolLimits) -> None:
         self._addresses = addresses
         self._server = server
+        self._limits = limits
         self._pools: dict[str, AsyncConnectionPool[Connection]] = {}
+        self._turnstiles: dict[str, Turnstile] = {}
         self._migrated: set[str] = set()
         self._opening = asyncio.Lock()
 
@@ -91,26 +99,27 @@ class Database:
         reader: str | None = None,
         shelf: str | None = None,
         space: bool = True,
+        limits: PoolLimits = USUAL_LIMITS,
         root_parent: Path = ROOT_PARENT,
     ) -> AsyncIterator[Database]:
         """The database of this home, or the one that `dsn` names (the owner's address), migrated.
 
         `writer`, `reader`, `shelf`: addresses of the other roles; the owner's where absent.
-        With `space` false only the shelf's database is used. `root_parent`: where the folders of servers lie
-        when root runs the program. Raises a StorageError that says what is wrong;
-        for a server that does not answer, within CONNECT_LIMIT.
+        With `space` false only the shelf's database is used. `limits`: of each role's pool. `root_parent`:
+        where the folders of servers lie when root runs the program. Raises a StorageError that says what is
+        wrong; for a server that does not answer, within CONNECT_LIMIT.
         """
         server = None
         if dsn is None and (space or shelf is None):
             server = await asyncio.to_thread(EmbeddedServer.hold, home, root_parent)
         try:
-            database = cls(_addresses(server, dsn, writer, reader, shelf), server)
+            database = cls(_addresses(server, dsn, writer, reader, shelf), server, limits)
             try:
                 await database._migrate("space" if space else "shelf")
                 yield database
             finally:
-                for role in list(database._pools):
-                    await database._drop(role)
+                for role, pool in list(database._pools.items()):
+                    await database._drop(role, pool)
         finally:
             if server is not None:
                 await asyncio.to_thread(server.release)
@@ -138,18 +147,30 @@ class Database:
             engine = await engine_of(conn)
             return Health(engine, conn.info.server_version // 10_000, self._server is not None)
 
+    def pools(self) -> tuple[PoolUse, ...]:
+        """How much of each role's pool is used; of the roles that were used so far."""
+        return tuple(turnstile.use for turnstile in self._turnstiles.values())
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the home's own server."""
+        return self._server is not None
+
     @asynccontextmanager
     async def _transaction(self, role: str) -> AsyncIterator[Connection]:
-        try:
-            pool = await self._pool(role)
-            async with pool.connection() as conn:
-                yield conn
-        except (psycopg.Error, PoolTimeout, PoolClosed) as problem:
-            error = self._meaning(problem)
-            if isinstance(error, DatabaseInterrupted | DatabaseUnreachable | DiskFull):
-                await self._drop(role)
-            # The server's own words may hold a patient's name or value: they end here.
-            raise error from None
+        turnstile = self._turnstiles.setdefault(role, Turnstile(role, self._limits))
+        async with turnstile.passed():
+            pool = None
+            try:
+                pool = await self._pool(role)
+                async with pool.connection() as conn:
+                    yield conn
+            except (psycopg.Error, PoolTimeout, PoolClosed) as problem:
+                error = self._meaning(problem)
+                if isinstance(error, DatabaseInterrupted | DatabaseUnreachable | DiskFull):
+                    await self._drop(role, pool)
+                # The server's own words may hold a patient's name or value: they end here.
+                raise error from None
 
     async def _pool(self, role: str) -> AsyncConnectionPool[Connection]:
         async with self._opening:
@@ -163,12 +184,12 @@ class Database:
     async def _open_pool(self, address: str) -> AsyncConnectionPool[Connection]:
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             address,
-            kwargs={"connect_timeout": CONNECT_LIMIT},
+            kwargs=_CONNECTING,
             configure=_configure,
             check=self._check,
             min_size=0,
-            max_size=POOL_SIZE,
-            timeout=POOL_LIMIT,
+            max_size=self._limits.size,
+            timeout=CONNECTED_LIMIT,
             open=False,
         )
         await pool.open()
@@ -183,10 +204,14 @@ class Database:
                 await asyncio.to_thread(self._server.ensure)
             raise
 
-    async def _drop(self, role: str) -> None:
-        """The next use of the role begins with a look at the server."""
-        pool = self._pools.pop(role, None)
+    async def _drop(self, role: str, pool: AsyncConnectionPool[Connection] | None) -> None:
+        """The next use of the role begins with a look at the server.
+
+        Many transactions fail together when a server ends: who comes late finds a newer pool, and leaves it.
+        """
         if pool is not None:
+            if self._pools.get(role) is pool:
+                del self._pools[role]
             await pool.close()
 
     async def _migrate(self, which: str) -> None:
@@ -195,9 +220,7 @@ class Database:
             return
         own = self._addresses.owner if which == "space" else self._addresses.shelf_owner
         try:
-            async with await AsyncConnection.connect(
-                own, autocommit=True, connect_timeout=CONNECT_LIMIT
-            ) as conn:
+            async with await AsyncConnection.connect(own, autocommit=True, **_CONNECTING) as conn:
                 if which == "space":
                     await migrate_space(conn, _user(self._addresses.writer), _user(self._addresses.reader))
                 else:

@@ -87,6 +87,12 @@ class DatabaseInterrupted(StorageError):
     sentence = "The database stopped in the middle. Nothing is half stored: run the same command again."
 
 
+class DatabaseBusy(StorageError):
+    """Every connection is in use, and none became free in time; nothing was begun."""
+
+    sentence = "The database is busy. Nothing was changed: run the same command again in a moment."
+
+
 class DatabaseRefused(StorageError):
     """The database refused a statement. `code` is its SQLSTATE."""
 

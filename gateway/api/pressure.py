@@ -1,4 +1,4 @@
-"""Back-pressure: how many may be served at once, how often one may ask, and when a refused one may come again.
+"""Back-pressure: how many are served at once, how often one may ask, and when a refused one may come again.
 
 What is refused is told when to come back (`Retry-After`). Those who are refused together are given different
 moments, one place apart, so that they do not come back together.
@@ -24,8 +24,8 @@ TOO_OFTEN: Final = "This was asked too often. Wait a moment, then try again."
 TOO_MANY: Final = "Too many are served at this moment. Nothing was stored: try again in a moment."
 
 LONGEST_WAIT: Final = 60
-"""Seconds that a refused one is sent away for at most: whoever waits longer learns nothing of a server that is
-free again."""
+"""Seconds that a refused one is sent away for at most: whoever waits longer learns too late of a server that
+is free again."""
 
 _USUAL_SECONDS: Final = 0.05
 """How long one served takes, before any was measured."""
@@ -54,8 +54,8 @@ def address_of(connection: HTTPConnection) -> str:
 class Limiter:
     """Token buckets by key: each refills at `rate` a second up to `burst`.
 
-    At most `keys` are kept, the least recently used is forgotten first: a forgotten one begins full, so memory
-    is bounded and the limit is too for who comes often.
+    At most `keys` are kept, the least recently used is forgotten first and begins full again: memory is
+    bounded, and who comes often is not forgotten.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Pressure:
 
     @classmethod
     def of(cls, at_once: int, gateway_rate: float) -> Pressure:
-        """`at_once` transactions, as many times eight waiting; `gateway_rate` requests a second of a gateway."""
+        """`at_once` transactions, eight times as many waiting; `gateway_rate` requests a second of each."""
         return cls(Entrance(at_once, waiting=8 * at_once), Limiter(gateway_rate, 2 * gateway_rate))
 
     @asynccontextmanager
