@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import terminal
+from gateway import terminal, usage
 from gateway.commands import decoding, demonstration, people, radio, readings, serving, sharing
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def main() -> None:
         return
     terminal.write_any_name()
     os.umask(0o077)  # what a command writes is a person's own
-    app(_with_chosen_passcode(sys.argv[1:]))
+    usage.run(app, _with_chosen_passcode(sys.argv[1:]))
 
 
 def _with_chosen_passcode(arguments: list[str]) -> list[str]:

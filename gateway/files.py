@@ -29,6 +29,7 @@ from device_profiles.reading import (
     RecordIdentity,
 )
 from device_profiles.wire import DateTime
+from gateway.file_errors import why
 
 _UNITS = {"mg_dl": "mg/dL", "mmol_l": "mmol/L"}
 _OUT_OF_RANGE = {
@@ -97,7 +98,7 @@ def read_generic(path: Path, kind: Kind) -> FileReadings:
     try:
         written = path.read_bytes()
     except OSError as error:
-        raise FileUnreadable(file=path.name, why=(error.strerror or "it cannot be opened").lower()) from None
+        raise FileUnreadable(file=path.name, why=why(error)) from None
     text = written.decode("utf-8-sig", errors="replace")  # a row with bytes of something else is named
     rows = _rows(text)
     header = [column.lower() for column in next(rows, (1, []))[1]]

@@ -31,6 +31,7 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 
 from device_profiles.errors import PasserelleError, SpaceError
+from gateway.file_errors import why
 
 FHIR_JSON: Final = "application/fhir+json"
 """`cty` of a sealed file and its `contentType` in the manifest: a fixed value of the specification."""
@@ -250,8 +251,7 @@ class HomeSecret:
                 create_private_file(path, secrets.token_bytes(_KEY_BYTES))
             secret = path.read_bytes()
         except OSError as error:
-            why = (error.strerror or "it cannot be opened").lower()
-            raise HomeSecretUnusable(file=str(path), why=why) from None
+            raise HomeSecretUnusable(file=str(path), why=why(error)) from None
         if len(secret) != _KEY_BYTES:
             raise HomeSecretUnusable(file=str(path), why="it is not whole")
         return cls(secret)

@@ -18,6 +18,7 @@ from device_profiles.virtual_device import Record, VirtualDevice, from_transcrip
 from device_profiles.wire import DateTime
 from gateway import terminal
 from gateway.ble.virtual_radio import served_virtual_radio
+from gateway.file_errors import why
 
 DEFAULT_RECORDS = 30
 RECORDS_A_DAY = 5
@@ -34,7 +35,7 @@ def read_capture(path: Path) -> dict[str, Any]:
     try:
         capture = json.loads(path.read_bytes())
     except OSError as error:
-        raise CaptureMissing(file=path.name, why=(error.strerror or "it cannot be opened").lower()) from None
+        raise CaptureMissing(file=path.name, why=why(error)) from None
     except ValueError:
         raise CaptureMissing(file=path.name, why="it is not JSON") from None
     if not isinstance(capture, dict):

@@ -18,6 +18,7 @@ from device_profiles.errors import PasserelleError
 from gateway import terminal
 from gateway.commands.options import Json, PatientName, Zone
 from gateway.commands.people import tell_if_new
+from gateway.file_errors import why
 
 if TYPE_CHECKING:
     from gateway.reports.period import Period
@@ -147,7 +148,7 @@ def export(
     except OSError as error:
         name = output.name if output else "stdout"
         _give_up_stdout()
-        terminal.fail(FileUnwritable(file=name, why=(error.strerror or "unknown reason").lower()))
+        terminal.fail(FileUnwritable(file=name, why=why(error)))
 
 
 def _give_up_stdout() -> None:

@@ -12,26 +12,34 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
+from typer.main import get_command
 
 import device_profiles
 import fhir_mapping
 import gateway
 import storage
 from device_profiles.errors import PasserelleError
+from gateway import usage
 from gateway.api import problems, shelf, uploads
+from gateway.cli import app
 from gateway.commands.readings import FIGURES
+from gateway.file_errors import OTHER, REASONS
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
 from gateway.terminal import UNEXPECTED
 from gateway.web.viewer import FOLDER
 from storage.shelf import Outcome
 
 FIELD = re.compile(r"\{\w*\}")
-SAYING = dict.fromkeys(("tr", "say", "note", "step", "progress", "narrate", "translate"))
+SAYING = dict.fromkeys(("tr", "say", "note", "step", "progress", "narrate", "translate", "BadParameter"))
 SAID_BY_NAME = {
     *("open", "waiting", "revoked", "expired"),
     *(outcome.name.lower().replace("_", "-") for outcome in Outcome),
     *(f"no glucose value in {unit} is so small or so large" for unit in ("mg/dL", "mmol/L")),
     *FIGURES,
+    *REASONS.values(),
+    *(sentence for _, sentence in usage.SENTENCES + usage.REASONS),
+    *usage.PANELS.values(),
+    OTHER,
     UNEXPECTED,
 }
 """What the command line says through a variable."""
@@ -77,6 +85,12 @@ def test_every_sentence_of_the_command_line_has_its_french(french: Catalog) -> N
 
 def test_what_is_said_by_name_has_its_french(french: Catalog) -> None:
     assert {sentence for sentence in SAID_BY_NAME if not _translated(french, sentence)} == set()
+
+
+def test_every_text_of_help_has_its_french(french: Catalog) -> None:
+    texts = {text for _, text in usage.texts(get_command(app))}
+    assert len(texts) > 50
+    assert {text for text in texts if not _translated(french, text)} == set()
 
 
 def test_every_reason_to_refuse_a_line_has_its_french(french: Catalog) -> None:

@@ -190,3 +190,11 @@ def test_no_command_at_all_shows_the_commands(passerelle: CommandLine) -> None:
     shown = passerelle.run(status=2)
     assert "replay" in shown.stdout + shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_help_is_in_the_language_of_the_person(passerelle: CommandLine) -> None:
+    french = CommandLine(passerelle.home, {**passerelle.environment, "LC_ALL": "fr_FR.UTF-8"})
+    page = french.run("scan", "--help").stdout
+    assert "Les appareils à portée." in page
+    assert "Combien de temps écouter." in page
+    assert "Afficher cette aide" in page
