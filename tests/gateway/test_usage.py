@@ -67,7 +67,7 @@ def test_a_misspelt_option_is_named_with_the_nearest_and_the_way_to_the_help(
     assert told(["sync", "--jso"], capsys).splitlines() == [
         "Il n’y a pas de --jso ici.",
         "Vouliez-vous dire --json\u202f?",
-        "Mode d’emploi : passerelle sync --help",
+        "Mode d’emploi\u00a0: passerelle sync --help",
     ]
 
 
