@@ -44,6 +44,15 @@ class Beside:
             {row: each[1:] for row, each in enumerate(quantities) if len(each) > 1} if several else {},
         )
 
+    def without(self, rows: Collection[int]) -> Beside:
+        """What is beside all records but these."""
+        if not rows:
+            return self
+        return Beside(
+            {row: context for row, context in self.contexts.items() if row not in rows},
+            {row: further for row, further in self.quantities.items() if row not in rows},
+        )
+
 
 async def store(
     conn: Connection, device: StoredDevice, columns: Columns, new: Collection[int], beside: Beside

@@ -40,6 +40,7 @@ from storage.contexts import Beside
 from storage.daily_summary import DaySummary
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
+from storage.erased_records import erased_rows
 from storage.errors import UnknownDevice
 from storage.known import Asked, KnownRecords, SortedOut, by_key, by_measurement
 from storage.statements import statements
@@ -70,21 +71,25 @@ class Stored:
     """What became of a batch: `stored` new records, `known` ones, `conflicts` among the stored ones.
 
     A conflict is another measurement under the key of a known record: it is kept under the next ordinal.
-    `joined`: contexts that came late for known records.
+    `joined`: contexts that came late for known records. `erased`: records that the person erased, left out.
     """
 
     stored: int
     known: int
     conflicts: int = 0
     joined: int = 0
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredColumns:
-    """The same of columns. `new`: the rows of the batch that were not there, in order."""
+    """The same of columns. `new`: the rows of the batch that were not there, in order; `erased`: those that
+    were erased before and are not taken again.
+    """
 
     told: Stored
     new: npt.NDArray[np.intp]
+    erased: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ async def writing(conn: Connection, device: StoredDevice) -> AsyncIterator[Writi
         raise UnknownDevice
     current = {row[0]: clock_segments.segment_of(row[2:]) for row in segments if row[1]}
     next_id = max((row[0] for row in segments), default=0) + 1
-    yield Writing(conn, device, ZoneInfo(found[0]), current, next_id)
+    yield Writing(conn, device, ZoneInfo(found[0]), current, next_id, erased_salt=found[1])
 
 
 async def refused_frames(conn: Connection, device: StoredDevice) -> tuple[RefusedFrame, ...]:
@@ -155,12 +160,14 @@ class Writing:
         zone: ZoneInfo,
         current: dict[int, ClockSegment],
         next_segment: int,
+        erased_salt: bytes | None = None,
     ) -> None:
         self._conn = conn
         self._device = device
         self._zone = zone
         self._current = current
         self._next_segment = next_segment
+        self._erased_salt = erased_salt
         self._key = {"patient_id": device.patient_id, "device_id": device.device_id}
 
     @property
@@ -239,18 +246,21 @@ class Writing:
         columns, known = await self._look(batch, stretches)
         sorted_out = batch.sort_out(columns, known)
         columns = columns.under(sorted_out.ordinals)
-        new = columns if len(sorted_out.new) == len(columns) else columns.take(sorted_out.new)
+        kept, erased = await self._without_erased(columns, sorted_out.new)
+        new = columns if len(kept) == len(columns) else columns.take(kept)
         wanted = self._current.values() if segments is None else segments
+        if len(erased):
+            wanted = self._placing_more_than(columns.take(erased), wanted, new)
         difference = clock_segments.change(self._current, wanted)
 
         def prepared() -> tuple[TouchedDays, list[DaySummary] | None, Beside]:
             touched = self._touched(new, difference)
             found = touched.summaries(known, new) if touched.within(stretches) else None
-            return touched, found, batch.beside()
+            return touched, found, batch.beside().without(erased.tolist())
 
         stored, (days, summaries, beside) = await self._insert(new, prepared)
         async with self._conn.pipeline():
-            late = await contexts.store(self._conn, self._device, columns, sorted_out.new.tolist(), beside)
+            late = await contexts.store(self._conn, self._device, columns, kept.tolist(), beside)
             await self._keep_place(batch, columns, difference)
             await self._keep_refused(batch.refused)
             if batch.tells_spaces:
@@ -262,7 +272,36 @@ class Writing:
             await days.renew(self._conn)
         joined = await contexts.joined(self._conn, self._device, late, tells_spaces=batch.tells_spaces)
         conflicts = int(np.count_nonzero(new.ordinal))
-        return StoredColumns(Stored(stored, len(columns) - stored, conflicts, joined), sorted_out.new)
+        known_before = len(columns) - stored - len(erased)
+        return StoredColumns(Stored(stored, known_before, conflicts, joined, len(erased)), kept, erased)
+
+    async def _without_erased(
+        self, columns: Columns, rows: npt.NDArray[np.intp]
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Of new rows those to store, and those that the person erased, who shall not find them back."""
+        if self._erased_salt is None or not len(rows):
+            return rows, rows[:0]
+        key = columns.recorded_at[rows], columns.sequence[rows]
+        erased = await erased_rows(self._conn, self._key, self._erased_salt, *key)
+        return rows[~erased], rows[erased]
+
+    def _placing_more_than(
+        self, erased: Columns, wanted: Iterable[ClockSegment], new: Columns
+    ) -> list[ClockSegment]:
+        """The segments but those that were only made for erased records: their times are erased too."""
+        current = set(self._current.values())
+
+        def covers(segment: ClockSegment, records: Columns) -> bool:
+            first, last = clock_segments.recorded_range(segment)
+            inside = (records.recorded_at >= first) & (records.recorded_at <= last)
+            inside &= records.sequence >= segment.first_sequence
+            return bool(np.any(inside & (records.sequence <= segment.last_sequence)))
+
+        return [
+            segment
+            for segment in wanted
+            if segment in current or covers(segment, new) or not covers(segment, erased)
+        ]
 
     async def _look(self, batch: _Batch, stretches: Sequence[Range]) -> tuple[Columns, KnownRecords]:
         """The batch as columns, made while the server looks for what is stored around it.

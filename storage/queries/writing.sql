@@ -1,6 +1,7 @@
 -- name: lock_device
--- One writer per device: its row is locked until the transaction ends. The person's zone comes with it.
-SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s)
+-- One writer per device: its row is locked until the transaction ends. The person's zone comes with it, and
+-- whether anything of the device was ever erased.
+SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s), erased_salt
 FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s FOR UPDATE
 
 -- name: segments
