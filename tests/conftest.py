@@ -13,9 +13,28 @@ from storage import patients
 from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
 from storage.patients import Patient
+from tests import servers
+from tests.servers import DATABASE
 
-DATABASE = os.environ.get("PASSERELLE_TEST_DATABASE")
-"""A server to run the tests against, instead of the embedded one."""
+
+def pytest_report_header() -> list[str]:
+    """On which server the tests run, where it is not the embedded one."""
+    if not DATABASE:
+        return []
+    made, why_not = servers.roles()
+    parted = "roles of their own for writing and serving" if made else f"one role for all ({why_not})"
+    return [f"database: {servers.engine_named() or 'PostgreSQL'} of PASSERELLE_TEST_DATABASE, {parted}"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a server that was named: not the tests about the home's own; those about roles where it has them."""
+    if not DATABASE:
+        return
+    made, _ = servers.roles()
+    left_out = {"embedded"} if made else {"embedded", "roles"}
+    chosen = [item for item in items if not any(item.get_closest_marker(name) for name in left_out)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.hookimpl(trylast=True)
@@ -44,7 +63,7 @@ def database_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 async def database(database_home: Path) -> AsyncIterator[Database]:
-    async with Database.open(database_home, DATABASE) as opened:
+    async with servers.opened(database_home) as opened:
         yield opened
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from storage.embedded import erase
+from tests import servers
+from tests.servers import DATABASE
 
 ROOT = Path(__file__).parents[2]
 CAPTURE = ROOT / "gateway" / "demonstration" / "accuchek_guide_full_read.json"
@@ -120,5 +122,6 @@ def passerelle(tmp_path: Path) -> Iterator[CommandLine]:
         "PYTHONPATH": str(ROOT),
     }
     environment["PASSERELLE_SHELF_URL"] = "http://127.0.0.1:9"  # nobody listens there
-    yield CommandLine(home, environment)
+    with servers.fresh() if DATABASE else nullcontext() as where:
+        yield CommandLine(home, environment | (where.environment if where else {}))
     erase(home)

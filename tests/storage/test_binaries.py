@@ -18,6 +18,8 @@ from storage.errors import (
     ServerDidNotStart,
 )
 
+pytestmark = pytest.mark.embedded
+
 
 def test_the_wheel_comes_before_the_system_and_nothing_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,8 @@ from storage.readings import Stored
 from tests.storage.samples import glucose, new_device, segment, store
 from tests.storage.test_embedded import mounted
 
+pytestmark = pytest.mark.embedded
+
 KILLED = """
 import asyncio, sys
 from pathlib import Path

@@ -29,6 +29,8 @@ from storage.errors import (
     ServerOfAnotherMajor,
 )
 
+pytestmark = pytest.mark.embedded
+
 ROOT = os.geteuid() == 0
 
 HOLDER = """

@@ -17,7 +17,6 @@ from storage.errors import DatabaseRefused, UnknownGrant, UnknownPatient
 from storage.grants import Grant
 from storage.patients import Patient
 from storage.shelf import Outcome
-from tests.conftest import DATABASE
 from tests.storage.samples import START, glucose, meal, new_device, segment, store
 
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -109,9 +108,8 @@ async def test_no_token_of_another_no_setting_and_no_call_gives_a_row(
             await readings.series_by_token(conn, unknown)
 
 
+@pytest.mark.roles
 async def test_every_function_that_the_role_may_call_is_tried_here(database: Database) -> None:
-    if DATABASE:
-        return  # one role does everything there
     async with database.reader() as conn:
         query = """SELECT proname, has_function_privilege(oid, 'EXECUTE') FROM pg_proc
             WHERE pronamespace = 'passerelle'::regnamespace"""
@@ -120,9 +118,8 @@ async def test_every_function_that_the_role_may_call_is_tried_here(database: Dat
     assert allowed == {*FUNCTIONS, "record_access_by_token"}
 
 
+@pytest.mark.roles
 async def test_the_role_has_no_right_on_any_table_and_owns_nothing(database: Database) -> None:
-    if DATABASE:
-        return
     async with database.reader() as conn:
         query = """SELECT relname FROM pg_class
             WHERE relnamespace = 'passerelle'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
@@ -138,9 +135,8 @@ async def test_the_role_has_no_right_on_any_table_and_owns_nothing(database: Dat
                 await conn.execute(attempt)
 
 
+@pytest.mark.roles
 async def test_the_writer_can_neither_change_nor_delete_a_reading(database: Database) -> None:
-    if DATABASE:
-        return
     for attempt in ("UPDATE passerelle.reading SET mantissa = 1", "DELETE FROM passerelle.reading",
                     "DELETE FROM passerelle.access_log", "SET ROLE owner"):  # fmt: skip
         with pytest.raises(DatabaseRefused):
@@ -234,9 +230,8 @@ async def test_who_looks_by_a_grant_is_written_down(database: Database, patient:
     )
 
 
+@pytest.mark.embedded
 async def test_the_shelf_s_role_cannot_unmake_what_happened(database: Database) -> None:
-    if DATABASE:
-        return
     for attempt in ("DELETE FROM shelf.opening", "UPDATE shelf.opening SET recipient = ''",
                     "DELETE FROM shelf.link", "DELETE FROM shelf.uploader",
                     "UPDATE shelf.file SET ciphertext = ''", "UPDATE shelf.location SET number = 1",
@@ -246,9 +241,8 @@ async def test_the_shelf_s_role_cannot_unmake_what_happened(database: Database) 
                 await conn.execute(attempt)
 
 
+@pytest.mark.embedded
 async def test_the_shelf_s_role_does_not_reach_the_main_database(database: Database) -> None:
-    if DATABASE:
-        return
     async with database.shelf() as conn:
         assert conn.info.dbname == "shelf"
         with pytest.raises(psycopg.errors.UndefinedTable):

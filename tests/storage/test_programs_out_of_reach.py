@@ -10,6 +10,8 @@ import pytest
 
 from storage.binaries import Binaries, find_binaries, within_reach_of_all
 
+pytestmark = pytest.mark.embedded
+
 
 @pytest.fixture
 def out_of_reach(tmp_path: Path) -> Binaries:

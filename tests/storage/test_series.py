@@ -24,7 +24,7 @@ from storage.annotations import AnnotationKind, ReadingKey
 from storage.database import Database
 from storage.errors import UnknownPatient, UnknownReading
 from storage.patients import Patient
-from tests.conftest import DATABASE
+from tests import servers
 from tests.storage.samples import START, count, glucose, meal, new_device, segment, store
 
 
@@ -226,7 +226,7 @@ def test_any_history_of_batches_ends_as_a_plain_model_says(
 
 
 async def play(home: object, histories: list[tuple[list[tuple[int, str, bool]], int]]) -> None:
-    async with Database.open(home, DATABASE) as database:  # type: ignore[arg-type]
+    async with servers.opened(home) as database:  # type: ignore[arg-type]
         async with database.writer() as conn:
             patient = await patients.add(
                 conn, f"model {np.random.default_rng().integers(1 << 60)}", "Europe/Paris"
