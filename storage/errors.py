@@ -129,12 +129,124 @@ class EngineUnknown(StorageError):
 
 
 class ServerOfAnotherMajor(StorageError):
-    """The data folder was made by another major version of PostgreSQL than the binaries found."""
+    """The data folder was made by an older major version of PostgreSQL, whose programs are not here."""
 
     sentence = (
         "The local database was made by PostgreSQL {made_by}, and only {found} is installed. Install "
-        "version {made_by} and run the same command again."
+        "version {made_by} beside it and run the same command again: it then moves the readings over."
     )
+
+
+class ServerNewer(StorageError):
+    """The data folder was made by a newer major version of PostgreSQL than the programs found."""
+
+    sentence = (
+        "The local database was made by PostgreSQL {made_by}, which is newer than the {found} of this program. "
+        "Install the newest Passerelle and run the same command again."
+    )
+
+
+class UpgradeFailed(StorageError):
+    """Moving the data to a newer PostgreSQL did not end with the same rows; the old folder is untouched."""
+
+    sentence = (
+        "The readings could not be moved from PostgreSQL {made_by} to {found}. Nothing was changed: run the "
+        "same command again, or report it with the log {log}."
+    )
+
+
+class HomeInUse(StorageError):
+    """A command that must be alone with the home is not."""
+
+    sentence = "Another command works with this home, passerelle serve perhaps. End it and run the same command again."
+
+
+class HomeNotEmpty(StorageError):
+    """A restore found a home that is not new."""
+
+    sentence = (
+        "There is something in {folder} already, so nothing was restored. Add --replace to move it aside and "
+        "restore, or choose another PASSERELLE_HOME."
+    )
+
+
+class HomeNotMovable(StorageError):
+    """The home's folder cannot be put in its place as a whole: it is a disk of its own, or its parent is closed."""
+
+    sentence = (
+        "{folder} cannot be replaced as a whole, so nothing was restored. Choose with PASSERELLE_HOME a folder "
+        "inside it, or one of your own."
+    )
+
+
+class RestoreNeedsOwnServer(StorageError):
+    """A restore was asked for where a server is named."""
+
+    sentence = (
+        "A backup is restored into the home's own database. Unset PASSERELLE_DATABASE and run the same command "
+        "again."
+    )
+
+
+class BackupError(StorageError):
+    """What can be wrong with a backup. Nothing was changed by whoever meets it."""
+
+
+class NoBackup(BackupError):
+    """The file is something else."""
+
+    sentence = "{file} is no backup of Passerelle. Nothing was changed: choose another file."
+
+
+class BackupDamaged(BackupError):
+    """The file ends too early or was altered."""
+
+    sentence = "This backup is cut off or was altered. Nothing was changed: use another one."
+
+
+class BackupNewer(BackupError):
+    """The backup has a schema or a form that this program does not know."""
+
+    sentence = (
+        "This backup was made by a newer Passerelle. Nothing was changed: install the newest version, then run "
+        "the same command."
+    )
+
+
+class BackupOfAnotherEdition(BackupError):
+    """A step of the backup's schema is not the one this program carries."""
+
+    sentence = (
+        "This backup was made by another edition of Passerelle. Nothing was changed: restore it with that "
+        "edition."
+    )
+
+
+class BackupDiffers(BackupError):
+    """What was read back is not what was written."""
+
+    sentence = (
+        "What was read back is not what was written, so nothing was kept. Check the disk, or choose another, "
+        "and run the same command again."
+    )
+
+
+class BackupBusy(BackupError):
+    """Another command writes the same file, or restores the same home."""
+
+    sentence = "Another backup or restore is at work on {file}. Wait for its end, or choose another file."
+
+
+class PassphraseWrong(BackupError):
+    """The passphrase opens nothing."""
+
+    sentence = "The passphrase is not the one of this backup. Nothing was changed: try again."
+
+
+class PassphraseTooShort(BackupError):
+    """A passphrase that could be guessed."""
+
+    sentence = "A passphrase has at least {shortest} characters: several words are easy to remember."
 
 
 class PatientError(StorageError):
@@ -206,3 +318,42 @@ class UnknownGrant(StorageError):
     """No grant of this patient has this id."""
 
     sentence = "There is no such grant."
+
+
+class UnknownTenant(StorageError):
+    """This space has no tenant of that name."""
+
+    sentence = "There is no tenant of that name. List them with: passerelle tenants list"
+
+
+class TenantExists(StorageError):
+    """A tenant of this name is there already."""
+
+    sentence = "There is already a tenant of that name."
+
+
+class UnknownGateway(StorageError):
+    """No gateway of this space has this id."""
+
+    sentence = "There is no such gateway. List them with: passerelle gateways list"
+
+
+class PatientOfAnother(StorageError):
+    """The space knows this person through another gateway."""
+
+    sentence = (
+        "This person is fed by another gateway of this space. Ask its operator for a code that was made for "
+        "this person."
+    )
+
+
+class PatientQuota(StorageError):
+    """The tenant has as many patients as it may have."""
+
+    sentence = "This space takes no more people for you. Ask its operator for room."
+
+
+class ReadingQuota(StorageError):
+    """A patient has as many readings as they may have."""
+
+    sentence = "This space takes no more readings of this person. Ask its operator for room."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,13 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from psycopg.rows import class_row
 
 from storage.connection import Connection
-from storage.errors import PatientExists, UnknownPatient, UnknownZone, UnusableName
+from storage.errors import PatientExists, UnknownPatient, UnknownZone
+from storage.names import label_of
 from storage.statements import statements
-
-LONGEST_NAME = 200
-
-JOINERS = "\u200c\u200d"
-"""Zero-width joiner and non-joiner: Persian, Indian and emoji names are written with them."""
 
 _SQL = statements("patients")
 
@@ -44,7 +39,7 @@ async def add(
 ) -> Patient:
     """A new patient. Raises UnusableName, UnknownZone, or PatientExists for a name that is taken."""
     _check_zone(timezone)
-    label = _label(name)
+    label = label_of(name)
     await conn.execute(_SQL["lock_label"], {"label": label})
     if await _labelled(conn, label) is not None:
         raise PatientExists
@@ -53,10 +48,10 @@ async def add(
 
 async def find(conn: Connection, name: str) -> Patient:
     """The patient of that name. Raises UnknownPatient, which knows the nearest name."""
-    label = _label(name)
+    label = label_of(name)
     patient = await _labelled(conn, label)
     if patient is None:
-        names = {_label(known.name): known.name for known in await list_all(conn)}
+        names = {label_of(known.name): known.name for known in await list_all(conn)}
         nearest = difflib.get_close_matches(label, names, n=1, cutoff=0.0)
         raise UnknownPatient(names[nearest[0]] if nearest else None)
     return patient
@@ -64,7 +59,7 @@ async def find(conn: Connection, name: str) -> Patient:
 
 async def find_or_add(conn: Connection, name: str, timezone: str) -> Patient:
     """The patient of that name, made if there is none: however many ask at once, one is made."""
-    label = _label(name)
+    label = label_of(name)
     patient = await _labelled(conn, label)
     if patient is None:
         _check_zone(timezone)
@@ -112,16 +107,6 @@ async def _insert(
     }
     await conn.execute(_SQL["insert"], values)
     return patient
-
-
-def _label(name: str) -> str:
-    """A name as it is compared: spaces, case and the way letters are encoded do not count."""
-    label = unicodedata.normalize("NFKC", " ".join(name.split())).casefold()
-    if not 1 <= len(label) <= LONGEST_NAME or any(
-        unicodedata.category(sign)[0] == "C" and sign not in JOINERS for sign in label
-    ):
-        raise UnusableName
-    return label
 
 
 def _check_zone(timezone: str) -> None:

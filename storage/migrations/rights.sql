@@ -30,7 +30,7 @@ BEGIN
         EXECUTE format('GRANT INSERT ON passerelle.space_patient, passerelle.patient_gateway, '
             'passerelle.space_secret TO %I', writer);
         EXECUTE format('GRANT INSERT, DELETE ON passerelle.gateway_token TO %I', writer);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.gateway_by_token(bytea) TO %I', writer);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.gateway_of_token(bytea) TO %I', writer);
         -- Erasing leaves a receipt in the same transaction (0050): so it may be asked for, and no row deleted.
         EXECUTE format('GRANT EXECUTE ON FUNCTION '
             'passerelle.begin_erasure(int4, uuid, int2, int2, int2[], date, date, boolean, timestamptz), '
