@@ -24,6 +24,17 @@ from tests.storage.samples import glucose, new_device, segment, store
 
 FOLDERS = ("base", "plain", "timescale", "citus", "shelf")
 
+FOUND_BY = {
+    "token": "token_hash",
+    "gateway_token": "token_hash",
+    "registration_code": "code_hash",
+    "gateway": "gateway_id",
+    "tenant": "tenant_id",
+    "space_patient": "uuid",
+    "space_secret": "one",
+}
+"""Tables whose rows are no patient's: what comes when they are looked for."""
+
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
@@ -35,7 +46,7 @@ def home() -> Iterator[Path]:
 
 def test_numbers_are_unique_across_the_folders_and_give_one_order() -> None:
     numbers = [step.number for step in migrations(*FOLDERS)]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
 
 
 def test_every_engine_has_the_same_columns_of_readings() -> None:
@@ -56,7 +67,7 @@ def test_every_key_of_the_space_starts_with_its_patient_or_is_a_token_s_hash() -
     for name, body in tables:
         key = re.search(r"PRIMARY KEY \((\w+)", body) or re.search(r"(\w+)\s+\w+ PRIMARY KEY", body)
         assert key is not None, name
-        assert key.group(1) == ("token_hash" if name == "token" else "patient_id"), name
+        assert key.group(1) == FOUND_BY.get(name, "patient_id"), name
 
 
 def test_every_table_of_base_is_distributed_on_citus() -> None:
