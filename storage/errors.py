@@ -141,8 +141,8 @@ class ServerNewer(StorageError):
     """The data folder was made by a newer major version of PostgreSQL than the programs found."""
 
     sentence = (
-        "The local database was made by PostgreSQL {made_by}, which is newer than the {found} of this program. "
-        "Install the newest Passerelle and run the same command again."
+        "The local database was made by PostgreSQL {made_by}, which is newer than the {found} of this "
+        "program. Install the newest Passerelle and run the same command again."
     )
 
 
@@ -158,7 +158,10 @@ class UpgradeFailed(StorageError):
 class HomeInUse(StorageError):
     """A command that must be alone with the home is not."""
 
-    sentence = "Another command works with this home, passerelle serve perhaps. End it and run the same command again."
+    sentence = (
+        "Another command works with this home, passerelle serve perhaps. End it and run the same command "
+        "again."
+    )
 
 
 class HomeNotEmpty(StorageError):
@@ -171,11 +174,11 @@ class HomeNotEmpty(StorageError):
 
 
 class HomeNotMovable(StorageError):
-    """The home's folder cannot be put in its place as a whole: it is a disk of its own, or its parent is closed."""
+    """The home's folder cannot be put in its place as a whole: a disk of its own, or a closed parent."""
 
     sentence = (
-        "{folder} cannot be replaced as a whole, so nothing was restored. Choose with PASSERELLE_HOME a folder "
-        "inside it, or one of your own."
+        "{folder} cannot be replaced as a whole, so nothing was restored. Choose with PASSERELLE_HOME a "
+        "folder inside it, or one of your own."
     )
 
 
@@ -183,8 +186,8 @@ class RestoreNeedsOwnServer(StorageError):
     """A restore was asked for where a server is named."""
 
     sentence = (
-        "A backup is restored into the home's own database. Unset PASSERELLE_DATABASE and run the same command "
-        "again."
+        "A backup is restored into the home's own database. Unset PASSERELLE_DATABASE and run the same "
+        "command again."
     )
 
 
@@ -208,8 +211,8 @@ class BackupNewer(BackupError):
     """The backup has a schema or a form that this program does not know."""
 
     sentence = (
-        "This backup was made by a newer Passerelle. Nothing was changed: install the newest version, then run "
-        "the same command."
+        "This backup was made by a newer Passerelle. Nothing was changed: install the newest version, then "
+        "run the same command."
     )
 
 
