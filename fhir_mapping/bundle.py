@@ -118,13 +118,19 @@ def transaction(
     return bundle("transaction", around, observations)
 
 
-def operation_outcome(issues: Sequence[tuple[Severity, str, str]]) -> bytes:
-    """An OperationOutcome. Each issue: severity, code (value set issue-type), a sentence for people."""
+def operation_outcome(
+    issues: Sequence[tuple[Severity, str, str]], *, expression: Sequence[str] = ()
+) -> bytes:
+    """An OperationOutcome. Each issue: severity, code (value set issue-type), a sentence for people.
+
+    `expression`: where the issues are, as FHIRPath.
+    """
+    place = {"expression": list(expression)} if expression else {}
     return dumps(
         {
             "resourceType": "OperationOutcome",
             "issue": [
-                {"severity": severity, "code": code, "diagnostics": sentence}
+                {"severity": severity, "code": code, "diagnostics": sentence, **place}
                 for severity, code, sentence in issues
             ],
         }
