@@ -19,7 +19,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from device_profiles.errors import PasserelleError
 from gateway.home import Home
@@ -27,6 +29,18 @@ from storage import shelf
 from storage.database import Database
 
 logger = logging.getLogger(__name__)
+
+HEAD_SECONDS = 10.0
+"""The head of a request is one packet or two: who takes longer holds a connection for nothing."""
+
+KEEP_SECONDS = 15
+"""A connection without a request is kept this long: gateways that feed often need not shake hands again."""
+
+CONNECTIONS = 4096
+"""Connections of a process at most; the next one is answered 503 by the server itself."""
+
+STOP_SECONDS = 20
+"""What is under way when a server is stopped has this long to end, unless the settings say otherwise."""
 
 SWEEP_SECONDS = 600
 """Ciphertext of a link that is over stays no longer than this."""
@@ -108,9 +122,55 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_app(app: Callable[..., Any], listening: socket.socket, stop: asyncio.Event) -> None:
-    """Answer HTTP on `listening` until `stop`. Nothing of a request is logged: a path can open a link."""
-    config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="off", server_header=False)
+class _Protocol(H11Protocol):
+    """HTTP on one connection, which has HEAD_SECONDS to send the head of each request."""
+
+    _head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._end_head()
+        elif self._head is None:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)
+
+    def _end_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+
+async def serve_app(
+    app: Callable[..., Any], listening: socket.socket, stop: asyncio.Event, stop_seconds: int = STOP_SECONDS
+) -> None:
+    """Answer HTTP on `listening` until `stop`; what is under way then has `stop_seconds` to end.
+
+    Nothing of a request is logged here: a path can open a link.
+    """
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        lifespan="off",
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_SECONDS,
+        timeout_graceful_shutdown=stop_seconds,
+    )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     await stop.wait()
@@ -173,7 +233,7 @@ async def shelf_process(
         if process.returncode is None:
             process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 10)
+                await asyncio.wait_for(process.wait(), STOP_SECONDS + 5)
         if process.returncode is None:
             process.kill()
 

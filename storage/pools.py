@@ -1,8 +1,8 @@
 """How many connections a role of this process has, how many wait for one, and for how long: all bounded.
 
-A pool that is full refuses soon (`DatabaseBusy`): a request that waits long is asked again meanwhile, and then
-both wait. The bound is ours and not that of psycopg's pool, so that full and unreachable stay two errors: inside
-the bound, a connection that does not come within CONNECTED_LIMIT means that the server does not answer.
+A pool that is full refuses soon (`DatabaseBusy`): a request that waits long is asked again meanwhile, and
+then both wait. The bound is ours and not that of psycopg's pool, so that full and unreachable stay two
+errors: inside it, a connection that does not come within CONNECTED_LIMIT means that no server answers.
 """
 
 from __future__ import annotations

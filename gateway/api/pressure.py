@@ -18,6 +18,7 @@ from typing import Final
 
 from starlette.requests import HTTPConnection
 
+from gateway import metrics
 from gateway.api.problems import Problem
 
 TOO_OFTEN: Final = "This was asked too often. Wait a moment, then try again."
@@ -33,11 +34,13 @@ _USUAL_SECONDS: Final = 0.05
 
 def too_often(wait: float) -> Problem:
     """The answer to one who asks more often than is allowed; `wait` in seconds."""
+    metrics.REFUSED.labels("often").inc()
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, TOO_OFTEN, headers=_retry_after(wait))
 
 
 def too_many(wait: float) -> Problem:
     """The answer to one for whom there is no place now; `wait` in seconds."""
+    metrics.REFUSED.labels("full").inc()
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, headers=_retry_after(wait))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -16,7 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from device_profiles.errors import StorageError
+from gateway import metrics
 from gateway.language import accepted_language, translate
+from storage.errors import DatabaseBusy
 
 log = logging.getLogger("passerelle.http")
 
@@ -26,6 +29,8 @@ NOT_FOUND: Final = "There is nothing here. The address is not complete, or what 
 NOT_ALLOWED: Final = "This cannot be done at this address."
 NOT_UNDERSTOOD: Final = "What was sent is not understood: {where}."
 TOO_LARGE: Final = "What was sent is too large: at most {limit} bytes are taken here."
+TOO_SLOW: Final = "What was sent came too slowly, and was not taken. Try again on a better connection."
+BUSY: Final = "Many ask at this moment. Nothing was changed: try again in a moment."
 UNEXPECTED: Final = "Something went wrong here. Nothing was changed: try again in a moment."
 
 
@@ -64,6 +69,24 @@ def place_of(error: ValidationError | RequestValidationError) -> str:
     return ".".join(str(part) for part in error.errors()[0]["loc"]) or "JSON"
 
 
+def come_again(why: str, *, after: int | None = None) -> Problem:
+    """No room now, and in how many seconds to ask again: each is told another moment, not all come at once.
+
+    `why` goes to the metrics: it is a word of the source.
+    """
+    metrics.REFUSED.labels(why).inc()
+    after = after or 1 + secrets.randbelow(4)
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, headers={"Retry-After": str(after)})
+
+
+def of_storage(error: StorageError) -> Problem:
+    """What who asked is told of an error of the database: its own sentence is for who runs this server."""
+    if isinstance(error, DatabaseBusy):
+        return come_again("pool")
+    log.error("storage: %s", type(error).__name__)
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, UNEXPECTED, headers={"Retry-After": "30"})
+
+
 def response(problem: Problem, scope: Scope) -> Response:
     """The answer that a problem is."""
     headers = dict(scope["headers"])
@@ -92,11 +115,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(StorageError)
     async def _storage(request: Request, error: StorageError) -> Response:
-        # What its sentence says is for whoever runs this server, not for who asked.
-        log.error("storage: %s", type(error).__name__)
-        return response(
-            Problem(HTTPStatus.SERVICE_UNAVAILABLE, UNEXPECTED, headers={"Retry-After": "30"}), request.scope
-        )
+        return response(of_storage(error), request.scope)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, Valida
 from device_profiles.text import one_line
 from gateway.api import problems, uploads
 from gateway.api.guard import Guard
+from gateway.api.health import Watch, watch
 from gateway.api.problems import Problem, not_found, not_understood, place_of
 from gateway.sealing import FHIR_JSON, PASSCODE_MAX, passcode_matches, token_hash
 from gateway.web import viewer
@@ -47,6 +48,8 @@ class ShelfSettings:
 
     public_url: str
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    watch: Watch | None = None
+    """Who may read its numbers; absent: nobody."""
 
 
 class ManifestRequest(BaseModel):
@@ -68,6 +71,7 @@ def create_shelf_app(database: Database, settings: ShelfSettings) -> FastAPI:
     app.state.settings = settings
     app.state.comparing = CapacityLimiter(2)  # a comparison holds 16 MB
     problems.install(app)
+    watch(app, settings.watch or Watch(database, shelf=True, published=True))
     app.include_router(router)
     app.include_router(uploads.router)
     app.include_router(viewer.router)
@@ -81,14 +85,6 @@ def create_shelf_app(database: Database, settings: ShelfSettings) -> FastAPI:
 
 
 router = APIRouter()
-
-
-@router.get("/health")
-async def health(request: Request) -> dict[str, str]:
-    """Whether the shelf and its database answer."""
-    async with request.app.state.database.shelf() as conn:
-        await conn.execute("SELECT 1")
-    return {"status": "ok"}
 
 
 @router.post("/shl/{manifest_id}")

@@ -61,6 +61,7 @@ async def _serve(roles: set[Role], host: str, port: int | None, until_eof: bool)
 
 
 async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
+    from gateway.api.health import Watch
     from gateway.api.shelf import ShelfSettings, create_shelf_app
     from gateway.serve import address_of, is_loopback, listening_socket, serve_app, sweep_shelf
     from gateway.settings import SHELF_ADDRESS, shelf_of
@@ -79,20 +80,24 @@ async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
             own_address = address_of(host, listening.getsockname()[1])
             public_url = settings.public_url or own_address or shelf_of(settings)
             (settings.home / SHELF_ADDRESS).write_text(public_url)
-            app = create_shelf_app(database, ShelfSettings(public_url))
-            await asyncio.gather(sweep_shelf(database, stop), serve_app(app, listening, stop))
+            watched = Watch.of(database, settings, shelf=True)
+            app = create_shelf_app(database, ShelfSettings(public_url, watch=watched))
+            await asyncio.gather(
+                sweep_shelf(database, stop), serve_app(app, listening, stop, settings.stop_seconds)
+            )
 
 
 async def _gateway(host: str, port: int, stop: asyncio.Event) -> None:
-    from gateway.api.health import create_health_app
+    from gateway.api.health import Watch, create_health_app
     from gateway.home import opened
     from gateway.serve import listening_socket, serve_app, serve_gateway
 
     with listening_socket(host, port) as listening:
         async with opened() as home:
             terminal.say("The gateway works in the background. Stop it with Ctrl-C.")
+            app = create_health_app(Watch.of(home.database, home.settings))
             await asyncio.gather(
-                serve_gateway(home, stop), serve_app(create_health_app(home.database), listening, stop)
+                serve_gateway(home, stop), serve_app(app, listening, stop, home.settings.stop_seconds)
             )
 
 

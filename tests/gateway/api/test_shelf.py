@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,6 +11,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from gateway import logs
 from gateway.sealing import new_manifest_id, unseal
 from gateway.serve import sweep_shelf
 from gateway.shelf_client import LinkClosed, WrongPasscode, open_link
@@ -232,13 +234,17 @@ def test_the_log_holds_no_address_that_opens_a_link_and_no_name(
     shelf: RunningShelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.handler.setFormatter(logs.formatter("json"))
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     shared = share(shelf, CONTENT, passcode="482913")
     ask(shared, recipient="a-name-of-someone", passcode="482913")
     httpx.post(shared.link.manifest_url, json={"recipient": ["a-name-of-someone"]})
     written = caplog.text
-    assert "POST /shl/{manifest_id} 200" in written
+    told = [json.loads(line) for line in written.splitlines()]
+    assert ("request", "POST", "/shl/{manifest_id}", 200) in [
+        tuple(line.get(name) for name in ("event", "method", "path", "status")) for line in told
+    ]
     manifest_id = shared.link.manifest_url.rpartition("/")[2]
     for secret in (manifest_id, "a-name-of-someone", "482913", shared.token):
         assert secret not in written
