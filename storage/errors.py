@@ -128,6 +128,48 @@ class EngineUnknown(StorageError):
     sentence = "This database has both TimescaleDB and Citus, which do not work together. Use one of them."
 
 
+class ExtensionTooOld(StorageError):
+    """TimescaleDB or Citus is below what the schema needs."""
+
+    sentence = "{name} {version} is too old: version {needed} or newer is needed."
+
+
+class LicenceTooNarrow(StorageError):
+    """TimescaleDB was started under the licence that leaves out its columnstore."""
+
+    sentence = (
+        "This TimescaleDB runs without its columnstore: set timescaledb.license to timescale in the server's "
+        "configuration, or use a database without TimescaleDB."
+    )
+
+
+class EngineChanged(StorageError):
+    """The schema was made for another engine than the database has by now."""
+
+    sentence = (
+        "This database was set up for {made_for} and has {found} now: make a new database with {found}, and "
+        "bring what is here over with passerelle backup and restore."
+    )
+
+
+class RightsMissing(StorageError):
+    """The role of `PASSERELLE_DATABASE` may not do what a migration needs."""
+
+    sentence = (
+        "The role {role} may not make tables in this database. Name its owner in PASSERELLE_DATABASE, or let "
+        "the owner run: GRANT CREATE ON DATABASE {database} TO {role}"
+    )
+
+
+class RoleUnknown(StorageError):
+    """A role that an address names is not on the server."""
+
+    sentence = (
+        "The server has no role {role}, which the address of the writer, the reader or the shelf names. Make "
+        "it with CREATE ROLE, and run the same command again."
+    )
+
+
 class ServerOfAnotherMajor(StorageError):
     """The data folder was made by an older major version of PostgreSQL, whose programs are not here."""
 

@@ -2,8 +2,8 @@
 -- that was there before us has names of its own. Where one role does all there is nothing to part.
 DO $$
 DECLARE
-    writer text := nullif(current_setting('passerelle.writer'), current_user);
-    reader text := nullif(current_setting('passerelle.reader'), current_user);
+    writer text := nullif(nullif(current_setting('passerelle.writer'), ''), current_user);
+    reader text := nullif(nullif(current_setting('passerelle.reader'), ''), current_user);
     called text;
 BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA passerelle FROM PUBLIC;

@@ -1,7 +1,7 @@
 -- The shelf's role works in the shelf's database, and owns nothing there.
 DO $$
 DECLARE
-    shelf text := nullif(current_setting('passerelle.shelf'), current_user);
+    shelf text := nullif(nullif(current_setting('passerelle.shelf'), ''), current_user);
 BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA shelf FROM PUBLIC;
     REVOKE ALL ON SCHEMA shelf FROM PUBLIC;

@@ -1,6 +1,14 @@
 -- name: extensions
--- What makes the engine.
-SELECT extname FROM pg_extension
+-- What makes the engine, and its version.
+SELECT extname, extversion FROM pg_extension
+
+-- name: licence
+-- Of TimescaleDB; its columnstore comes with one of the two.
+SELECT current_setting('timescaledb.license', true)
+
+-- name: one_connection_a_node
+-- A step that makes tables, distributes them and makes functions needs one connection to each machine.
+SELECT set_config('citus.multi_shard_modify_mode', 'sequential', true)
 
 -- name: lock
 -- One program at a time migrates; the lock ends with the transaction.

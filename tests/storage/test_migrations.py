@@ -17,9 +17,19 @@ import pytest
 from storage import binaries, embedded, migrate, patients, readings
 from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
-from storage.errors import DatabaseChanged, DatabaseNewer, DatabaseUnreachable, EngineTooOld, EngineUnknown
+from storage.errors import (
+    DatabaseChanged,
+    DatabaseNewer,
+    DatabaseUnreachable,
+    EngineChanged,
+    EngineTooOld,
+    EngineUnknown,
+    ExtensionTooOld,
+    LicenceTooNarrow,
+)
 from storage.migrate import Engine, Migration, migrations
 from storage.readings import Stored
+from storage.statements import statements
 from tests.storage.samples import glucose, new_device, segment, store
 
 FOLDERS = ("base", "plain", "timescale", "citus", "shelf")
@@ -176,10 +186,14 @@ async def test_the_engine_is_found_by_its_extension(home: Path, monkeypatch: pyt
     try:
         async with await psycopg.AsyncConnection.connect(server.address("owner")) as conn:
             assert await migrate.engine_of(conn) is Engine.PLAIN
-            for names, engine in ((["timescaledb"], Engine.TIMESCALE), (["citus"], Engine.CITUS)):
-                pretend(monkeypatch, names)
-                assert await migrate.engine_of(conn) is engine
-            pretend(monkeypatch, ["citus", "timescaledb"])
+            for name, version, engine in (
+                ("timescaledb", "2.23.0", Engine.TIMESCALE),
+                ("citus", "13.2-1", Engine.CITUS),
+            ):
+                pretend(monkeypatch, **{name: version})
+                found = await migrate.server_of(conn)
+                assert (found.engine, found.extension) == (engine, version)
+            pretend(monkeypatch, citus="13.2-1", timescaledb="2.23.0")
             with pytest.raises(EngineUnknown):
                 await migrate.engine_of(conn)
             monkeypatch.setattr(migrate, "OLDEST_MAJOR", 99)
@@ -189,9 +203,59 @@ async def test_the_engine_is_found_by_its_extension(home: Path, monkeypatch: pyt
         await asyncio.to_thread(server.release)
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, extensions: list[str]) -> None:
-    rows = ", ".join(f"('{name}')" for name in extensions)
-    monkeypatch.setattr(migrate, "_SQL", {"extensions": f"VALUES {rows}"})
+@pytest.mark.parametrize(
+    ("installed", "said"),
+    [
+        ({"timescaledb": "2.22.1"}, "TimescaleDB 2.22.1 is too old: version 2.23 or newer is needed."),
+        ({"citus": "12.1-1"}, "Citus 12.1-1 is too old: version 13.2 or newer is needed."),
+    ],
+)
+async def test_an_extension_that_is_too_old_is_said_with_the_version_that_is_needed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, installed: dict[str, str], said: str
+) -> None:
+    server = await asyncio.to_thread(EmbeddedServer.hold, home)
+    try:
+        async with await psycopg.AsyncConnection.connect(server.address("owner")) as conn:
+            pretend(monkeypatch, **installed)
+            with pytest.raises(ExtensionTooOld) as refused:
+                await migrate.engine_of(conn)
+    finally:
+        await asyncio.to_thread(server.release)
+    assert str(refused.value) == said
+
+
+async def test_timescaledb_without_its_columnstore_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await asyncio.to_thread(EmbeddedServer.hold, home)
+    try:
+        async with await psycopg.AsyncConnection.connect(server.address("owner")) as conn:
+            pretend(monkeypatch, licence="apache", timescaledb="2.28.3")
+            with pytest.raises(LicenceTooNarrow):
+                await migrate.engine_of(conn)
+    finally:
+        await asyncio.to_thread(server.release)
+
+
+async def test_an_extension_that_came_after_the_schema_is_no_newer_database(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await opened(home)
+    server = await asyncio.to_thread(EmbeddedServer.hold, home)
+    try:
+        async with await psycopg.AsyncConnection.connect(server.address("owner")) as conn:
+            pretend(monkeypatch, timescaledb="2.28.3")
+            with pytest.raises(EngineChanged) as refused:
+                await migrate.standing_of_space(conn, None, None)
+    finally:
+        await asyncio.to_thread(server.release)
+    assert "set up for PostgreSQL and has TimescaleDB now" in str(refused.value)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, licence: str = "timescale", **extensions: str) -> None:
+    rows = ", ".join(f"('{name}', '{version}')" for name, version in extensions.items())
+    answers = {"extensions": f"VALUES {rows}", "licence": f"SELECT '{licence}'"}
+    monkeypatch.setattr(migrate, "_SQL", dict(statements("migrate")) | answers)
 
 
 async def test_a_server_that_does_not_answer_is_said_without_its_password(tmp_path: Path) -> None:
