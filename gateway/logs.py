@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 _OURS: Final = ("device_profiles", "fhir_mapping", "gateway", "passerelle", "storage")
 _ROOT: Final = Path(__file__).parents[1]
@@ -27,13 +27,15 @@ _DEEPEST: Final = 6
 _request: ContextVar[str | None] = ContextVar("request", default=None)
 
 Shape = Literal["json", "text"]
+_SHAPES: Final[tuple[Shape, ...]] = get_args(Shape)
 
 
-def configure(shape: Shape | None) -> None:
-    """Tell on standard error what this process does, in this shape; None: only warnings and errors, in words.
+def configure(wanted: str | None) -> Shape | None:
+    """Tell on standard error what this process does, in the shape that is wanted; gives the shape.
 
-    May be called again: the last call counts.
+    For any other word only warnings and errors are told. May be called again: the last call counts.
     """
+    shape: Shape | None = wanted if wanted in _SHAPES else None
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(handler)
@@ -42,11 +44,12 @@ def configure(shape: Shape | None) -> None:
     root.addHandler(handler)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO if shape else logging.WARNING)
+    return shape
 
 
 def formatter(shape: Shape | None) -> logging.Formatter:
-    """What writes a line in this shape."""
-    return _Json() if shape == "json" else _Text()
+    """What writes a line in this shape; None: for a person at a terminal, without the time."""
+    return {"json": _Json, "text": _Text, None: _Plain}[shape]()
 
 
 def event(
@@ -90,6 +93,14 @@ class _Text(logging.Formatter):
         head = f"{told.pop('at')} {told.pop('level')} {told.pop('event')}"
         fields = (f"{name}={value}" for name, value in told.items())
         return " ".join((head, *fields)).replace("\n", " ")
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        told = _told(record)
+        del told["at"], told["level"], told["logger"]
+        head = str(told.pop("event"))
+        return " ".join((head, *(f"{name}={value}" for name, value in told.items()))).replace("\n", " ")
 
 
 def _told(record: logging.LogRecord) -> dict[str, object]:

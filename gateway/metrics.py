@@ -97,6 +97,12 @@ def readings_ingested(new: int, known: int) -> None:
     READINGS.labels("known").inc(known)
 
 
+def job_ran(job: str, outcome: str, seconds: float) -> None:
+    """Count a run of a job; both words are the source's."""
+    JOBS.labels(job, outcome).inc()
+    JOB_SECONDS.labels(job).observe(seconds)
+
+
 async def scraped(database: Database, *, shelf: bool = False) -> bytes:
     """All of it, as text. What is asked of a database that does not answer stays as it was.
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
 from device_profiles.errors import PasserelleError
+from gateway import logs
 from gateway.language import language_of, translate
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -99,14 +104,32 @@ def fail(error: PasserelleError) -> NoReturn:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a command to its end; what goes wrong is said in one sentence."""
+    shape = logs.configure(os.environ.get("PASSERELLE_LOG"))
+    with _told(getattr(coroutine, "__qualname__", "").partition(".")[0].strip("_")):
+        try:
+            return asyncio.run(coroutine)
+        except PasserelleError as error:
+            fail(error)
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        except Exception as error:
+            if shape:
+                logs.event(logger, "unexpected", level=logging.ERROR, error=error)
+            if os.environ.get("PASSERELLE_DEBUG"):
+                raise
+            note(UNEXPECTED, kind=type(error).__name__)
+            raise SystemExit(1) from None
+
+
+@contextmanager
+def _told(command: str) -> Iterator[None]:
+    """One event for a command: its name in the source, how it ended, how long it took."""
+    begun = monotonic()
+    status: object = 0
     try:
-        return asyncio.run(coroutine)
-    except PasserelleError as error:
-        fail(error)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except Exception as error:
-        if os.environ.get("PASSERELLE_DEBUG"):
-            raise
-        note(UNEXPECTED, kind=type(error).__name__)
-        raise SystemExit(1) from None
+        yield
+    except BaseException as ending:
+        status = ending.code if isinstance(ending, SystemExit) else 1
+        raise
+    finally:
+        logs.event(logger, "command", command=command, status=status, ms=round((monotonic() - begun) * 1000))

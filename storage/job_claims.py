@@ -1,4 +1,9 @@
-"""Claims of jobs: what may run once at a time, in however many processes."""
+"""Claims of jobs: what may run once at a time, in however many processes.
+
+A claim lasts a while and is renewed by its holder as long as it works; a holder that dies loses it with the
+end of that while. The times are the callers' clocks (Citus takes none of its own in an UPDATE), so that a
+claim's life has to be longer than the clocks of machines differ.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +19,31 @@ _SQL = statements("job_claims")
 
 
 async def claim(
+    conn: Connection,
+    job: str,
+    by: str,
+    now: datetime,
+    life: timedelta,
+    patient_id: int = HOUSE,
+    *,
+    every: timedelta = timedelta(0),
+) -> bool:
+    """Takes a job for a while, unless another holds it, or it was done within `every`."""
+    values = {"patient_id": patient_id, "job": job, "by": by, "now": now, "until": now + life}
+    return await (await conn.execute(_SQL["claim"], values | {"due": now - every})).fetchone() is not None
+
+
+async def renew(
     conn: Connection, job: str, by: str, now: datetime, life: timedelta, patient_id: int = HOUSE
 ) -> bool:
-    """Takes a job for a while, unless another holds it. A holder that dies loses it after `life`."""
+    """Keeps a job for a while from now; False when it was lost: its time was over, or another has it."""
     values = {"patient_id": patient_id, "job": job, "by": by, "now": now, "until": now + life}
-    return await (await conn.execute(_SQL["claim"], values)).fetchone() is not None
+    return await (await conn.execute(_SQL["renew"], values)).fetchone() is not None
 
 
-async def release(conn: Connection, job: str, by: str, now: datetime, patient_id: int = HOUSE) -> None:
-    """Gives a job back, done. Nothing happens if another holds it by now."""
+async def release(
+    conn: Connection, job: str, by: str, now: datetime, patient_id: int = HOUSE, *, done: bool = True
+) -> None:
+    """Gives a job back, done or for another to do. Nothing happens if another holds it by now."""
     values = {"patient_id": patient_id, "job": job, "by": by, "now": now}
-    await conn.execute(_SQL["release"], values)
+    await conn.execute(_SQL["release" if done else "give_up"], values)
