@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -196,6 +196,21 @@ async def migrate_shelf(conn: Connection, shelf: str | None) -> int:
     return await _migrate(conn, await _plan_of_shelf(conn, shelf))
 
 
+async def steps_applied(conn: Connection, schema: str) -> Mapping[int, str]:
+    """The numbers of the steps that a schema has, with their checksums; none where it is not there."""
+    return {number: checksum for number, checksum in (await _applied(conn, schema)).items() if number}
+
+
+async def take_steps(conn: Connection, schema: str, steps: Sequence[Migration]) -> None:
+    """Takes some steps in a database that is being restored, and gives nobody a right to it yet.
+
+    A later `migrate_space` or `migrate_shelf` goes on from there.
+    """
+    plan = _Plan(schema, await engine_of(conn), tuple(steps), "", {})
+    for step in plan.pending(await _applied(conn, schema)):
+        await _take(conn, plan, step)
+
+
 async def standing_of_space(conn: Connection, writer: str | None, reader: str | None) -> Standing:
     """How far the main database is; nothing is changed. Raises as `migrate_space`."""
     return await _standing(conn, await _plan_of_space(conn, writer, reader))
@@ -250,12 +265,7 @@ async def _take_steps(conn: Connection, plan: _Plan) -> int:
     if not taken and applied.get(0) == plan.rights_checksum:
         return 0
     for step in taken:
-        async with conn.transaction():
-            await _prepare(conn, plan)
-            if step.number not in await _applied(conn, plan.schema):
-                await conn.execute(step.text)
-                await conn.execute(_SQL[f"close_{plan.schema}"])
-                await _record(conn, plan.schema, step.number, step.name, step.checksum)
+        await _take(conn, plan, step)
     async with conn.transaction():
         await _prepare(conn, plan)
         for name, role in plan.roles.items():
@@ -263,6 +273,15 @@ async def _take_steps(conn: Connection, plan: _Plan) -> int:
         await conn.execute(plan.grants)
         await _record(conn, plan.schema, 0, plan.rights, plan.rights_checksum)
     return len(taken)
+
+
+async def _take(conn: Connection, plan: _Plan, step: Migration) -> None:
+    async with conn.transaction():
+        await _prepare(conn, plan)
+        if step.number not in await _applied(conn, plan.schema):
+            await conn.execute(step.text)
+            await conn.execute(_SQL[f"close_{plan.schema}"])
+            await _record(conn, plan.schema, step.number, step.name, step.checksum)
 
 
 async def _prepare(conn: Connection, plan: _Plan) -> None:
