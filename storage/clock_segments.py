@@ -51,6 +51,18 @@ def place(
     return Placed(effective, offset, source)
 
 
+def covered(
+    recorded_at: npt.NDArray[np.int64], sequence: npt.NDArray[np.int32], segments: Iterable[ClockSegment]
+) -> npt.NDArray[np.bool_]:
+    """Which of one device's records some segment covers, whether it gives them a time or not."""
+    found = np.zeros(len(recorded_at), np.bool_)
+    for segment in segments:
+        first, last = recorded_range(segment)
+        rows = (recorded_at >= first) & (recorded_at <= last)
+        found |= rows & (sequence >= segment.first_sequence) & (sequence <= segment.last_sequence)
+    return found
+
+
 def recorded_range(segment: ClockSegment) -> Range:
     """The `recorded_at` that a segment covers."""
     first, last = microseconds((segment.first_recorded_at, segment.last_recorded_at)).tolist()

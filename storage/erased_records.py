@@ -23,6 +23,12 @@ DIGEST_BYTES = 8
 _SQL = statements("erased_records")
 
 
+async def salt_of(conn: Connection, key: Mapping[str, int]) -> bytes | None:
+    """The salt of a device's erased records; None where nothing of it was ever erased."""
+    row = await (await conn.execute(_SQL["salt"], key)).fetchone()
+    return None if row is None else row[0]
+
+
 async def erased_rows(
     conn: Connection,
     key: Mapping[str, int],
@@ -37,8 +43,8 @@ async def erased_rows(
     row = await (await conn.execute(_SQL["digests"], key)).fetchone()
     if row is None or row[0] is None:
         return np.zeros(len(recorded_at), np.bool_)
-    known = np.frombuffer(row[0], ">u8")
-    return np.isin(_digests(salt, recorded_at, sequence), known)
+    known = np.frombuffer(row[0], ">u8").astype(np.uint64)
+    return np.isin(_digests(salt, recorded_at, sequence), known, kind="sort")
 
 
 def _digests(

@@ -74,6 +74,14 @@ async def annotated(conn: Connection, patient_id: int, device_id: int, recorded_
     await _add(conn, patient_id, device_id, Change.ANNOTATED, (time, time), 1)
 
 
+async def erased(conn: Connection, patient_id: int, device_id: int) -> None:
+    """Adds an entry for a device of which readings were erased that a space holds: `delivery` says which.
+
+    Its range is all of time: when they were is erased too.
+    """
+    await _add(conn, patient_id, device_id, Change.ERASED, clock_segments.ALL_TIMES, 0)
+
+
 async def entries_after(
     conn: Connection, patient_id: int, entry_id: int, limit: int = 1000
 ) -> tuple[Entry, ...]:

@@ -16,8 +16,9 @@ SELECT patient_id, uuid, name, timezone, language, unit FROM passerelle.patient 
 SELECT patient_id, uuid, name, timezone, language, unit FROM passerelle.patient_by_token(%(token)s)
 
 -- name: list_all
--- All patients by name.
-SELECT patient_id, uuid, name, timezone, language, unit FROM passerelle.patient ORDER BY label, patient_id
+-- All patients by name. One without was erased, and waits for the spaces that have yet to be told.
+SELECT patient_id, uuid, name, timezone, language, unit FROM passerelle.patient WHERE label <> ''
+ORDER BY label, patient_id
 
 -- name: next_number
 -- A number for a new patient.

@@ -354,6 +354,9 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM passerelle.erase_rows('space', patient, NULL, NULL, NULL, NULL);
+    PERFORM passerelle.erase_rows('space_patient', patient, NULL, NULL, NULL, NULL);
+    PERFORM passerelle.erase_rows('tenant_patient', patient, NULL, NULL, NULL, NULL);
+    PERFORM passerelle.erase_rows('patient_gateway', patient, NULL, NULL, NULL, NULL);
     PERFORM passerelle.erase_rows('outbox', patient, NULL, NULL, NULL, NULL);
     PERFORM passerelle.erase_rows('device', patient, NULL, NULL, NULL, NULL);
     PERFORM passerelle.erase_rows('patient', patient, NULL, NULL, NULL, NULL);
