@@ -53,19 +53,15 @@ CREATE TABLE passerelle.reading_quantity_before_2000 PARTITION OF passerelle.rea
 CREATE TABLE passerelle.reading_quantity_from_2100 PARTITION OF passerelle.reading_quantity
     FOR VALUES FROM ('2100-01-01 00:00+00') TO (MAXVALUE);
 
--- As on plain PostgreSQL; Citus makes the month on every machine, one shard after the other, so that it may
--- happen inside the transaction of the reading that needed it.
-CREATE FUNCTION passerelle.ensure_months(parent text, months date[]) RETURNS int4
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET citus.multi_shard_modify_mode = 'sequential' AS $$
+-- Makes the partitions of these months, as on plain PostgreSQL: ATTACH lets readers and writers go on.
+CREATE FUNCTION passerelle.make_months(parent text, months date[]) RETURNS int4
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s'
+SET citus.multi_shard_modify_mode = 'sequential' AS $$
 DECLARE
     month date;
     partition text;
     made int4 := 0;
 BEGIN
-    IF parent NOT IN ('reading', 'reading_quantity') THEN
-        RAISE EXCEPTION 'no months for this table' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
     FOREACH month IN ARRAY months LOOP
         CONTINUE WHEN month < '2000-01-01' OR month >= '2100-01-01';
         month := date_trunc('month', month);
@@ -73,9 +69,30 @@ BEGIN
         CONTINUE WHEN to_regclass(partition) IS NOT NULL;
         EXECUTE format('LOCK TABLE passerelle.%I IN SHARE UPDATE EXCLUSIVE MODE', parent);
         CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %s PARTITION OF passerelle.%I FOR VALUES FROM (%L) TO (%L)', partition, parent,
+        EXECUTE format('CREATE TABLE %s (LIKE passerelle.%I INCLUDING ALL)', partition, parent);
+        EXECUTE format('ALTER TABLE passerelle.%I ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', parent, partition,
             month::text || ' 00:00+00', (month + interval '1 month')::date::text || ' 00:00+00');
         made := made + 1;
     END LOOP;
     RETURN made;
+END $$;
+
+-- The same for who stores. Their transaction has written to shards under their own role, and Citus lets no other
+-- role touch those before its end: so the months are made, and are there for all, in a transaction of the owner's
+-- own on the coordinator.
+CREATE FUNCTION passerelle.ensure_months(parent text, months date[]) RETURNS int4
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    done boolean;
+    said text;
+BEGIN
+    IF parent NOT IN ('reading', 'reading_quantity') THEN
+        RAISE EXCEPTION 'no months for this table' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT success, result INTO done, said FROM run_command_on_coordinator(
+        format('SELECT passerelle.make_months(%L, %L)', parent, months));
+    IF NOT done THEN
+        RAISE EXCEPTION 'a month could not be made' USING ERRCODE = 'lock_not_available';
+    END IF;
+    RETURN said::int4;
 END $$;
