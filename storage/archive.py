@@ -117,6 +117,12 @@ def members(path: Path, passphrase: str) -> Iterator[tuple[str, bytes]]:
             raise BackupDamaged from None
 
 
+def is_one(path: Path) -> bool:
+    """Whether a file begins as an archive does."""
+    with path.open("rb") as file:
+        return file.read(len(_KEY) + 1) == _KEY.encode() + b"\0"
+
+
 def typed(passphrase: str) -> str:
     """As it is meant: accents composed or not, a space or a line's end behind, are the same passphrase."""
     return unicodedata.normalize("NFKC", passphrase).strip()
