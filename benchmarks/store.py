@@ -84,7 +84,7 @@ def table_rows(all_readings: Sequence[Reading], device: StoredDevice) -> list[tu
 
 def copied_bytes(all_readings: Sequence[Reading], device: StoredDevice) -> bytes:
     rows = columns_of(all_readings).copied(device.patient_id, device.device_id, COPY_COLUMNS)
-    return b"".join((COPY_HEADER, *rows, COPY_TRAILER))
+    return COPY_HEADER + rows + COPY_TRAILER
 
 
 def columns_of(all_readings: Sequence[Reading]) -> Columns:

@@ -1,17 +1,20 @@
-"""PostgreSQL's arrays of numbers as numpy arrays, without a Python object per number.
+"""PostgreSQL's arrays of numbers as numpy arrays and back, without a Python object per number.
 
 Binary format (PostgreSQL, `array_send`): five int4 (dimensions, has nulls, element type, length, lower
-bound), then for each element an int4 length and the value, all in network order. Only for cursors with
-`binary=True`; arrays with nulls are refused, since our columns have none.
+bound), then for each element an int4 length and the value, all in network order. Arrays come back as numpy's
+only from cursors with `binary=True`; arrays with nulls are refused, since our columns have none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from psycopg.adapt import Buffer, Loader
+from psycopg.abc import DumperKey
+from psycopg.adapt import Buffer, Dumper, Loader, PyFormat
+from psycopg.postgres import types
 from psycopg.pq import Format
 
 from storage.connection import Connection
@@ -57,7 +60,40 @@ class _Time(_Int8):
         return super().load(data) + EPOCH_MICROSECONDS
 
 
-def register_array_loaders(conn: Connection) -> None:
-    """For the binary cursors of this connection."""
+class _Array(Dumper):
+    """A column of numbers as a parameter."""
+
+    format = Format.BINARY
+    element = ""
+    element_oid = 0
+
+    def get_key(self, obj: npt.NDArray[Any], format: PyFormat) -> DumperKey:  # noqa: A002
+        return (self.cls, obj.dtype.type)
+
+    def upgrade(self, obj: npt.NDArray[Any], format: PyFormat) -> Dumper:  # noqa: A002
+        dumper = _Array(self.cls)
+        dumper.element, name = _ELEMENTS[obj.dtype.type]
+        dumper.oid, dumper.element_oid = types[name].array_oid, types[name].oid
+        return dumper
+
+    def dump(self, obj: npt.NDArray[Any]) -> bytes:
+        elements = np.empty(len(obj), [("length", ">i4"), ("value", self.element)])
+        elements["length"] = elements.dtype["value"].itemsize
+        elements["value"] = obj
+        bounds = (1, 0, self.element_oid, len(obj), 1) if len(obj) else (0, 0, self.element_oid)
+        return np.array(bounds, ">i4").tobytes() + elements.tobytes()
+
+
+_ELEMENTS: Mapping[type, tuple[str, str]] = {
+    np.int16: (">i2", "int2"),
+    np.int32: (">i4", "int4"),
+    np.int64: (">i8", "int8"),
+    np.float64: (">f8", "float8"),
+}
+
+
+def register_arrays(conn: Connection) -> None:
+    """Columns as parameters of this connection's statements, and as results of its binary cursors."""
     for name, loader in (("int2", _Int2), ("int4", _Int4), ("int8", _Int8), ("timestamptz", _Time)):
-        conn.adapters.register_loader(conn.adapters.types[name].array_oid, loader)
+        conn.adapters.register_loader(types[name].array_oid, loader)
+    conn.adapters.register_dumper(np.ndarray, _Array)

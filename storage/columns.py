@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ _LIMITS = {
 }
 """Where a column takes less than its type: what is read back shares bytes."""
 
+Rows: TypeAlias = slice | npt.NDArray[np.intp]
+"""Some rows of a batch."""
+
 Value = TypeVar("Value")
 Number = TypeVar("Number", np.int16, np.int32)
 
@@ -47,9 +50,6 @@ _INT1 = np.iinfo(np.int8)
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
-COPY_BLOCK = 1024
-"""Rows that are sent at a time: the server writes a block while the next is made."""
-
 _TYPES = {
     "recorded_at": ">i8",
     "patient_id": ">i4",
@@ -82,7 +82,7 @@ class RecordKeys:
     def __len__(self) -> int:
         return len(self.sequence)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> RecordKeys:
+    def take(self, rows: Rows) -> RecordKeys:
         """Some of the keys, in this order."""
         return RecordKeys(self.recorded_at[rows], self.sequence[rows])
 
@@ -149,8 +149,9 @@ class Columns:
     def of(cls, readings: Sequence[Reading], keys: RecordKeys) -> Columns:
         """The columns of readings that have these keys, every `ordinal` 0. Raises ValueNotStorable."""
         numbers = Numbers.of([reading.quantities[0] for reading in readings])
-        times = [reading.device_time for reading in readings]
-        offsets = [None if time is None else time.offset_minutes for time in times]
+        offsets = [
+            None if (time := reading.device_time) is None else time.offset_minutes for reading in readings
+        ]
         try:
             return cls(
                 recorded_at=keys.recorded_at,
@@ -169,16 +170,21 @@ class Columns:
         except OverflowError:
             raise ValueNotStorable from None
 
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Columns:
+        """One after the other; at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        return cls(**arrays, raw=[raw for part in parts for raw in part.raw])
+
     def under(self, ordinal: npt.NDArray[np.int16]) -> Columns:
         """The same rows under these ordinals."""
         return replace(self, ordinal=ordinal)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Columns:
+    def take(self, rows: Rows) -> Columns:
         """Some of the rows, in this order."""
-        arrays = {
-            field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "raw"
-        }
-        return Columns(**arrays, raw=[self.raw[row] for row in rows.tolist()])
+        return Columns(**{name: getattr(self, name)[rows] for name in _ARRAYS}, raw=some(self.raw, rows))
 
     def sparse(self) -> bool:
         """Whether all columns but SPARSE_COLUMNS hold their defaults, so that they need not be copied."""
@@ -189,27 +195,21 @@ class Columns:
             or np.any(self.offset_minutes != NO_OFFSET)
         )
 
-    def copied(self, patient_id: int, device_id: int, columns: Sequence[str]) -> Iterator[bytes]:
-        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER, in parts.
+    def copied(self, patient_id: int, device_id: int, columns: Sequence[str]) -> bytes:
+        """The rows as a binary COPY wants them between COPY_HEADER and COPY_TRAILER.
 
         `columns`: COPY_COLUMNS or SPARSE_COLUMNS; `raw` follows them.
         """
         keys = {"patient_id": patient_id, "device_id": device_id}
-        for begin in range(0, len(self), COPY_BLOCK):
-            block = slice(begin, begin + COPY_BLOCK)
-            raw = self.raw[block]
-            lengths = list(map(len, raw))
-            if lengths.count(lengths[0]) == len(raw):  # a sensor's are all alike, which is seen at once
-                yield self._copied(block, raw, keys, columns)
-                continue
-            for length in sorted(set(lengths)):
-                rows = [row for row, found in enumerate(lengths) if found == length]
-                place = np.array(rows) + begin
-                yield self._copied(place, [raw[row] for row in rows], keys, columns)
+        lengths = list(map(len, self.raw))
+        if lengths.count(lengths[0]) == len(lengths):  # a sensor's are all alike, which is seen at once
+            return self._copied(slice(None), self.raw, keys, columns)
+        places = [np.flatnonzero(np.array(lengths) == length) for length in sorted(set(lengths))]
+        return b"".join(self._copied(place, some(self.raw, place), keys, columns) for place in places)
 
     def _copied(
         self,
-        rows: slice | npt.NDArray[np.intp],
+        rows: Rows,
         raw: Sequence[bytes],
         keys: Mapping[str, int],
         columns: Sequence[str],
@@ -223,6 +223,14 @@ class Columns:
         if length:
             array["raw"] = np.frombuffer(b"".join(raw), f"V{length}")
         return array.tobytes()
+
+
+_ARRAYS = tuple(field.name for field in fields(Columns) if field.name != "raw")
+
+
+def some(values: Sequence[Value], rows: Rows) -> Sequence[Value]:
+    """These rows of something that is no array."""
+    return values[rows] if isinstance(rows, slice) else [values[row] for row in rows.tolist()]
 
 
 @cache
@@ -268,15 +276,23 @@ class Numbers:
         # By their texts, since 5.5 and 5.50 are equal and hash alike, but are written with other digits. Few
         # numbers occur, often.
         texts = list(map(str, [quantity.value for quantity in quantities]))
-        place = {text: index for index, text in enumerate(set(texts))}
-        parts = np.array([_parts(text) for text in place], np.int32).reshape(-1, 2)
-        mantissa, exponent = parts[np.fromiter(map(place.__getitem__, texts), np.intp, count)].T
+        parts = {text: _parts(text) for text in set(texts)}
+        mantissas = {text: mantissa for text, (mantissa, _) in parts.items()}
+        exponents = {exponent for _, exponent in parts.values()}
+        if len(exponents) == 1:
+            exponent = np.full(count, exponents.pop(), np.int16)
+        else:
+            exponent = np.fromiter((parts[text][1] for text in texts), np.int16, count)
         try:
             unit = _column([quantity.unit for quantity in quantities], _UNIT.__getitem__, np.int16)
         except KeyError:
             raise ValueNotStorable from None
-        absent = _column([quantity.absent for quantity in quantities], _absent, np.int16)
-        return cls(mantissa=mantissa, exponent=exponent.astype(np.int16), unit=unit, absent=absent)
+        return cls(
+            mantissa=np.fromiter(map(mantissas.__getitem__, texts), np.int32, count),
+            exponent=exponent,
+            unit=unit,
+            absent=_column([quantity.absent for quantity in quantities], _absent, np.int16),
+        )
 
 
 @lru_cache(maxsize=8192)

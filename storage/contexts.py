@@ -9,17 +9,21 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from psycopg import AsyncCursor
 
 from device_profiles.reading import UNITS, Absent, Context, Measurand, Quantity, Reading
 from storage import outbox
-from storage.columns import Columns, Numbers, microseconds, moment
+from storage.columns import Numbers, RecordKeys, microseconds, moment
 from storage.connection import Connection
 from storage.devices import StoredDevice
 from storage.statements import statements
 
 Key = tuple[int, int, int, int]
 """Of a reading within its patient: recorded_at in microseconds since 1970, sequence, device_id, ordinal."""
+
+Records = tuple[RecordKeys, npt.NDArray[np.int16]]
+"""A batch of one device: its keys and ordinals."""
 
 _SQL = statements("contexts")
 _FIELDS = tuple(each.name for each in fields(Context))
@@ -55,15 +59,17 @@ class Beside:
 
 
 async def store(
-    conn: Connection, device: StoredDevice, columns: Columns, new: Collection[int], beside: Beside
+    conn: Connection, device: StoredDevice, records: Records, new: npt.NDArray[np.intp], beside: Beside
 ) -> AsyncCursor[tuple[Any, ...]] | None:
     """Stores contexts and further quantities, in a pipeline; `joined` takes the answer to come.
 
-    `columns`: the batch, under the ordinals that its records have in the store; `new`: its rows that were not
-    there before. A context is joined to its record by key, whenever it comes; the first one that came stays.
+    `records`: the batch, under the ordinals that it has in the store; `new`: its rows that were not there
+    before. A context is joined to its record by key, whenever it comes; the first one that came stays.
     """
-    batch = _Batch(device, columns)
-    chosen = set(new) if beside.contexts or beside.quantities else set()
+    if not beside.contexts and not beside.quantities:
+        return None
+    batch = _Batch(device, *records)
+    chosen = set(new.tolist())
     contexts_of_new = [row for row in beside.contexts if row in chosen]
     contexts_of_known = [row for row in beside.contexts if row not in chosen]
     if contexts_of_new:
@@ -119,16 +125,17 @@ class _Batch:
     """The records of one device, by the keys that they have in the store."""
 
     device: StoredDevice
-    columns: Columns
+    record_keys: RecordKeys
+    ordinals: npt.NDArray[np.int16]
 
     def keys(self, rows: Sequence[int]) -> dict[str, Any]:
         chosen = np.array(rows, np.intp)
         return {
             "patient_id": self.device.patient_id,
             "device_id": self.device.device_id,
-            "recorded_at": self.columns.recorded_at[chosen].tolist(),
-            "sequence": self.columns.sequence[chosen].tolist(),
-            "ordinal": self.columns.ordinal[chosen].tolist(),
+            "recorded_at": self.record_keys.recorded_at[chosen],
+            "sequence": self.record_keys.sequence[chosen],
+            "ordinal": self.ordinals[chosen],
         }
 
     def contexts(self, rows: Sequence[int], beside: Beside) -> dict[str, Any]:
@@ -144,14 +151,14 @@ class _Batch:
         rows, places, quantities = zip(*further, strict=True)
         numbers = Numbers.of(quantities)
         keys = self.keys(rows)
-        months = sorted({moment(time).date().replace(day=1) for time in keys["recorded_at"]})
+        months = sorted({moment(time).date().replace(day=1) for time in keys["recorded_at"].tolist()})
         await conn.execute(_SQL["ensure_months"], {"parent": "reading_quantity", "months": months})
         values = {
             "place": list(places),
             "measurand": [int(quantity.of) for quantity in quantities],
-            "mantissa": numbers.mantissa.tolist(),
-            "exponent": numbers.exponent.tolist(),
-            "unit": numbers.unit.tolist(),
-            "absent": numbers.absent.tolist(),
+            "mantissa": numbers.mantissa,
+            "exponent": numbers.exponent,
+            "unit": numbers.unit,
+            "absent": numbers.absent,
         }
         await conn.execute(_SQL["insert_quantities"], {**keys, **values})

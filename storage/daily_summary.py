@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from device_profiles.reading import UNITS, Absent, Kind
 from storage.connection import Connection
-from storage.days import day_date, local_days
+from storage.days import local_days
 from storage.statements import statements
 
 BOUNDS: Mapping[str, tuple[float, float, float, float]] = {
@@ -66,6 +66,10 @@ class DayColumns:
     unit: npt.NDArray[np.int16]
     absent: npt.NDArray[np.int16]
 
+    def take(self, rows: npt.NDArray[np.intp]) -> DayColumns:
+        """Some of the rows, in this order."""
+        return DayColumns(*(getattr(self, name)[rows] for name in self.__slots__))
+
     def values(self) -> npt.NDArray[np.float64]:
         """The numbers, correctly rounded (39 tenths are 3.9, not 39 × 0.1); NaN where there is none."""
         power = np.power(10.0, np.abs(self.exponent))
@@ -73,36 +77,56 @@ class DayColumns:
         return np.where(self.absent == 0, values, np.nan)
 
 
-def summarise(columns: DayColumns, zone: ZoneInfo, device_id: int) -> list[DaySummary]:
-    """The summaries of all days that occur, in order of day, kind and unit."""
-    if not len(columns.kind):
-        return []
+@dataclass(frozen=True, slots=True, eq=False)
+class DayTable:
+    """Summaries of one device as columns, in order of day (days since 1970-01-01), kind and unit.
+
+    `counted`: the other columns of DaySummary in their order; NaN where there is no lowest and no highest.
+    """
+
+    day: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int16]
+    unit: npt.NDArray[np.int16]
+    counted: Sequence[npt.NDArray[Any]]
+
+    def between(self, first: int, last: int) -> DayTable:
+        """The days of a stretch, both included."""
+        rows = slice(*np.searchsorted(self.day, (first, last + 1)))
+        return DayTable(
+            self.day[rows], self.kind[rows], self.unit[rows], [column[rows] for column in self.counted]
+        )
+
+
+def summarise(columns: DayColumns, zone: ZoneInfo) -> DayTable:
+    """The summaries of all days that occur."""
     days = local_days(columns.effective_time, zone)
     # One number for day, kind and unit; then every group is a run of rows.
     keys = (days << 32) + (columns.kind.astype(np.int64) << 16) + columns.unit
-    order = np.argsort(keys, kind="stable")
-    keys, values = keys[order], columns.values()[order]
-    begins = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
-    low, high = (columns.absent[order] == reason for reason in (Absent.BELOW_RANGE, Absent.ABOVE_RANGE))
-    classes = _classes(columns.kind[order], columns.unit[order], values, low, high)
+    if np.any(keys[1:] < keys[:-1]):
+        order = np.argsort(keys, kind="stable")
+        keys, columns = keys[order], columns.take(order)
+    values = columns.values()
+    begins = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
+    if not len(begins):
+        return DayTable(days, columns.kind, columns.unit, [days] * 9 + [values] * 4)
+    low, high = (columns.absent == reason for reason in (Absent.BELOW_RANGE, Absent.ABOVE_RANGE))
+    classes = _classes(columns.kind, columns.unit, values, low, high)
     numbers = ~np.isnan(values)
-    counted = (np.ones(len(keys), np.bool_), low, high, *(classes == each for each in range(1, 6)), numbers)
+    counted = (low, high, *(classes == each for each in range(1, 6)), numbers)
     found = np.where(numbers, values, 0.0)
-    table = (
-        *(np.add.reduceat(each, begins, dtype=np.int64).tolist() for each in counted),
-        *(np.add.reduceat(each, begins).tolist() for each in (found, found * found)),
-        np.minimum.reduceat(np.where(numbers, values, np.inf), begins).tolist(),
-        np.maximum.reduceat(np.where(numbers, values, -np.inf), begins).tolist(),
+    of_day = keys[begins]
+    return DayTable(
+        of_day >> 32,
+        (of_day >> 16 & 0xFFFF).astype(np.int16),
+        (of_day & 0xFFFF).astype(np.int16),
+        (
+            np.diff(begins, append=len(keys)),
+            *(np.add.reduceat(each, begins, dtype=np.int64) for each in counted),
+            *(np.add.reduceat(each, begins) for each in (found, found * found)),
+            np.fmin.reduceat(values, begins),
+            np.fmax.reduceat(values, begins),
+        ),
     )
-    return [_summary(key, device_id, *row) for key, *row in zip(keys[begins].tolist(), *table, strict=True)]
-
-
-def _summary(key: int, device_id: int, *row: Any) -> DaySummary:
-    counted = dict(zip(DaySummary.__slots__[4:], row, strict=True))
-    if not counted["numbers"]:
-        counted |= {"lowest": None, "highest": None}
-    kind, unit = key >> 16 & 0xFFFF, key & 0xFFFF
-    return DaySummary(day_date(key >> 32), Kind(kind), UNITS[unit], device_id, **counted)
 
 
 def _classes(
@@ -131,15 +155,12 @@ async def drop(conn: Connection, patient_id: int, device_id: int, span: tuple[da
     await conn.execute(_SQL["drop"], values)
 
 
-async def add(conn: Connection, patient_id: int, summaries: Sequence[DaySummary]) -> None:
+async def add(conn: Connection, patient_id: int, device_id: int, table: DayTable) -> None:
     """Writes summaries of days that have none."""
-    if summaries:
-        columns: dict[str, Any] = {
-            name: [getattr(summary, name) for summary in summaries] for name in DaySummary.__slots__
-        }
-        columns["kind"] = [int(kind) for kind in columns["kind"]]
-        columns["unit"] = [UNITS.index(unit) for unit in columns["unit"]]
-        await conn.execute(_SQL["insert"], {"patient_id": patient_id, **columns})
+    if len(table.day):
+        values: dict[str, Any] = dict(zip(DaySummary.__slots__[4:], table.counted, strict=True))
+        values |= {"day": table.day, "kind": table.kind, "unit": table.unit}
+        await conn.execute(_SQL["insert"], {"patient_id": patient_id, "device_id": device_id, **values})
 
 
 async def days(conn: Connection, patient_id: int, first: date, last: date) -> tuple[DaySummary, ...]:

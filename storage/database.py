@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from device_profiles.errors import StorageError
-from storage.arrays import register_array_loaders
+from storage.arrays import register_arrays
 from storage.cluster import ROOT_PARENT
 from storage.connection import Connection
 from storage.embedded import EmbeddedServer
@@ -124,6 +124,16 @@ class Database:
             if server is not None:
                 await asyncio.to_thread(server.release)
 
+    @classmethod
+    @asynccontextmanager
+    async def unmigrated(cls, home: Path, root_parent: Path = ROOT_PARENT) -> AsyncIterator[Database]:
+        """The home's own server, its databases as they are, for `owned` alone: what a restore begins with."""
+        server = await asyncio.to_thread(EmbeddedServer.hold, home, root_parent)
+        try:
+            yield cls(_addresses(server, None, None, None, None), server, USUAL_LIMITS)
+        finally:
+            await asyncio.to_thread(server.release)
+
     def writer(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction of the role that syncs: ended by the block's end, undone by its exception."""
         return self._transaction("writer")
@@ -139,6 +149,19 @@ class Database:
     def owner(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction of the role that owns the main database: for migrations, erasing and retention."""
         return self._transaction("owner")
+
+    @asynccontextmanager
+    async def owned(self, schema: str) -> AsyncIterator[Connection]:
+        """A connection of the owner of `passerelle` or `shelf`, in autocommit and of no pool.
+
+        For what takes long: a backup, a restore. The shelf's schema may not be there yet.
+        """
+        address = self._addresses.shelf_owner if schema == "shelf" else self._addresses.owner
+        try:
+            async with await AsyncConnection.connect(address, autocommit=True, **_CONNECTING) as conn:
+                yield conn
+        except psycopg.Error as problem:
+            raise self._meaning(problem) from None
 
     async def health(self) -> Health:
         """Asks the server. Raises DatabaseUnreachable or DatabaseInterrupted."""
@@ -255,7 +278,7 @@ class Database:
 
 
 async def _configure(conn: Connection) -> None:
-    register_array_loaders(conn)
+    register_arrays(conn)
 
 
 def _addresses(

@@ -16,23 +16,28 @@ _EARLIEST, _LATEST = date(1, 1, 3), date(9999, 12, 29)
 _EARLIEST_TIME, _LATEST_TIME = -62_135_424_000_000_000, 253_402_041_600_000_000
 """The same days: no zone leads beyond the calendar from there."""
 
+DAYS = ((_EARLIEST - _FIRST).days, (_LATEST - _FIRST).days)
+"""The days that there are, as days since 1970-01-01."""
+
 
 def local_days(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
     """The local day of each time, as days since 1970-01-01. Times in microseconds since 1970 in UTC.
 
     The zone is asked twice per day of UTC; only where its offset changes within the day, once per reading.
+    Days beyond the calendar become its first or last, as a whole.
     """
     utc_days = times // MICROSECONDS_A_DAY
     days = np.unique(utc_days)
     at_begin = np.array([_offset(day * MICROSECONDS_A_DAY, zone) for day in days.tolist()], np.int64)
     at_end = np.array([_offset((day + 1) * MICROSECONDS_A_DAY - 1, zone) for day in days.tolist()], np.int64)
-    if np.all(at_begin == at_begin[:1]) and np.all(at_end == at_begin[:1]):
-        return (times + at_begin[:1]) // MICROSECONDS_A_DAY if len(times) else utc_days
-    row_day = np.searchsorted(days, utc_days)
-    offsets = at_begin[row_day]
-    changing = np.flatnonzero((at_begin != at_end)[row_day])
-    offsets[changing] = [_offset(time, zone) for time in times[changing].tolist()]
-    return (times + offsets) // MICROSECONDS_A_DAY
+    offsets: npt.NDArray[np.int64] = at_begin[:1]
+    if not (np.all(at_begin == offsets) and np.all(at_end == offsets)):
+        row_day = np.searchsorted(days, utc_days)
+        offsets = at_begin[row_day]
+        changing = np.flatnonzero((at_begin != at_end)[row_day])
+        offsets[changing] = [_offset(time, zone) for time in times[changing].tolist()]
+    found: npt.NDArray[np.int64] = np.clip((times + offsets) // MICROSECONDS_A_DAY, *DAYS)
+    return found
 
 
 def day_begins(day: int, zone: ZoneInfo) -> int:
@@ -43,8 +48,7 @@ def day_begins(day: int, zone: ZoneInfo) -> int:
 
 def day_date(day: int) -> date:
     """Days since 1970-01-01 as a date; days beyond the calendar become its first or last."""
-    span = min(max(day, (_EARLIEST - _FIRST).days), (_LATEST - _FIRST).days)
-    return _FIRST + timedelta(days=span)
+    return _FIRST + timedelta(days=min(max(day, DAYS[0]), DAYS[1]))
 
 
 def _offset(time: int, zone: ZoneInfo) -> int:

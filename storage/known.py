@@ -16,7 +16,7 @@ import numpy.typing as npt
 from psycopg import AsyncCursor
 
 from storage.clock_segments import Range
-from storage.columns import Columns, microseconds, moment
+from storage.columns import RecordKeys, microseconds, moment, some
 from storage.connection import Connection
 from storage.statements import statements
 
@@ -41,6 +41,17 @@ class KnownRecords:
 
     def __len__(self) -> int:
         return len(self.raw)
+
+    def without_left_out(self) -> KnownRecords:
+        """Those that count."""
+        if not self.left_out.any():
+            return self
+        rows = np.flatnonzero(~self.left_out)
+        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        return KnownRecords(**arrays, raw=some(self.raw, rows))
+
+
+_ARRAYS = tuple(field.name for field in fields(KnownRecords) if field.name != "raw")
 
 
 async def known_records(conn: Connection, key: dict[str, int], stretches: Sequence[Range]) -> KnownRecords:
@@ -76,24 +87,37 @@ class Asked:
 
 
 def _known(row: tuple[Any, ...], left_out: Sequence[tuple[Any, ...]]) -> KnownRecords:
-    recorded_at, sequence, ordinal = row[:3]
-    out = np.zeros(len(recorded_at), np.bool_)
+    recorded_at, numbers, codes, raw = row
+    mantissa = numbers.astype(np.int32)
+    sequence, ordinal = ((numbers - mantissa) >> 32).astype(np.int32), codes.astype(np.int16)
+    out = np.zeros(len(raw), np.bool_)
     for at, number, rank in left_out:
         (time,) = microseconds((at,))
         out |= (recorded_at == time) & (sequence == number) & (ordinal == rank)
-    names = [field.name for field in fields(KnownRecords)]
-    return KnownRecords(**dict(zip(names, (*row, out), strict=True)))
+    return KnownRecords(
+        recorded_at=recorded_at,
+        sequence=sequence,
+        ordinal=ordinal,
+        kind=(codes >> 40).astype(np.int16),
+        mantissa=mantissa,
+        exponent=(codes >> 32).astype(np.uint8).astype(np.int16) - np.int16(128),
+        unit=(codes >> 24).astype(np.uint8).astype(np.int16),
+        absent=(codes >> 16).astype(np.uint8).astype(np.int16),
+        raw=raw,
+        left_out=out,
+    )
 
 
 def _joined(parts: Sequence[KnownRecords]) -> KnownRecords:
+    if not parts:
+        return _NONE
     if len(parts) == 1:
         return parts[0]
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts] or [np.empty(0, np.int64)])
-        for field in fields(KnownRecords)
-        if field.name != "raw"
-    }
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
     return KnownRecords(**arrays, raw=[raw for part in parts for raw in part.raw])
+
+
+_NONE = _known((np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), ()), ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,21 +132,67 @@ class SortedOut:
     ordinals: npt.NDArray[np.int16]
 
 
-def by_measurement(columns: Columns, known: KnownRecords) -> SortedOut:
+def by_measurement(keys: RecordKeys, raw: Sequence[bytes], known: KnownRecords) -> SortedOut:
     """Same key and same measurement: known. Same key, another measurement: the next ordinal.
 
-    For what comes from a device; the batch's own ordinals are not looked at.
+    For what comes from a device.
     """
-    ordinals = np.zeros(len(columns), np.int16)
-    keys = columns.keys()
-    if keys.strictly_ordered() and not np.isin(keys.recorded_at, known.recorded_at).any():
-        return SortedOut(np.arange(len(columns)), ordinals)  # as where a device only goes on
+    met = _met(keys, known)
+    if met is not None:
+        rows, places = met
+        if some(raw, rows) == some(known.raw, places):
+            ordinals = np.zeros(len(keys), np.int16)
+            ordinals[rows] = known.ordinal[places]
+            return SortedOut(_others(rows, len(keys)), ordinals)
+    return _one_by_one(keys, raw, known)
+
+
+def by_key(keys: RecordKeys, ordinal: npt.NDArray[np.int16], known: KnownRecords) -> SortedOut:
+    """Same key and same ordinal: known, whatever the measurement. The ordinals are those of the batch.
+
+    For what a gateway sorted out before.
+    """
+    met = _met(keys, known)
+    if met is not None:
+        rows, places = met
+        return SortedOut(_others(rows[ordinal[rows] == known.ordinal[places]], len(keys)), ordinal)
+    there = set(zip(known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), strict=True))
+    new: list[int] = []
+    batch = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), ordinal.tolist(), strict=True)
+    for row, key in enumerate(batch):
+        if key not in there:
+            there.add(key)
+            new.append(row)
+    return SortedOut(np.array(new, np.intp), ordinal)
+
+
+def _met(keys: RecordKeys, known: KnownRecords) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """Which rows of a batch have the key of which known record; None where keys may occur twice.
+
+    Told at once where the batch is in order and no two known records are of one time, as is nearly always.
+    """
+    if not keys.strictly_ordered() or np.any(known.recorded_at[1:] <= known.recorded_at[:-1]):
+        return None
+    places = np.searchsorted(known.recorded_at, keys.recorded_at)
+    rows = np.flatnonzero(places < len(known))
+    places = places[rows]
+    same = known.recorded_at[places] == keys.recorded_at[rows]
+    same &= known.sequence[places] == keys.sequence[rows]
+    return rows[same], places[same]
+
+
+def _others(rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
+    return np.delete(np.arange(count), rows) if len(rows) else np.arange(count)
+
+
+def _one_by_one(keys: RecordKeys, raws: Sequence[bytes], known: KnownRecords) -> SortedOut:
     measured: defaultdict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
     stored = (known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw)
     for time, number, ordinal, raw in zip(*stored, strict=True):
         measured[time, number][raw] = ordinal
+    ordinals = np.zeros(len(keys), np.int16)
     new: list[int] = []
-    rows = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), columns.raw, strict=True)
+    rows = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), raws, strict=True)
     for row, (time, number, raw) in enumerate(rows):
         of_key = measured[time, number]
         if raw not in of_key:
@@ -130,23 +200,3 @@ def by_measurement(columns: Columns, known: KnownRecords) -> SortedOut:
             new.append(row)
         ordinals[row] = of_key[raw]
     return SortedOut(np.array(new, np.intp), ordinals)
-
-
-def by_key(columns: Columns, known: KnownRecords) -> SortedOut:
-    """Same key and same ordinal: known, whatever the measurement. The ordinals are those of the batch.
-
-    For what a gateway sorted out before.
-    """
-    if columns.keys().strictly_ordered() and not np.isin(columns.recorded_at, known.recorded_at).any():
-        return SortedOut(np.arange(len(columns)), columns.ordinal)
-    seen, batch = (
-        zip(part.recorded_at.tolist(), part.sequence.tolist(), part.ordinal.tolist(), strict=True)
-        for part in (known, columns)
-    )
-    there = set(seen)
-    new: list[int] = []
-    for row, key in enumerate(batch):
-        if key not in there:
-            there.add(key)
-            new.append(row)
-    return SortedOut(np.array(new, np.intp), columns.ordinal)

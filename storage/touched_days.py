@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from device_profiles.reading import UNKNOWN_TIME, ClockSegment
 from storage import clock_segments, daily_summary
-from storage.clock_segments import Range, merged
+from storage.clock_segments import ALL_TIMES, Range, merged
 from storage.columns import Columns, RecordKeys
 from storage.connection import Connection
-from storage.daily_summary import DayColumns, DaySummary
-from storage.days import day_begins, day_date, local_days
+from storage.daily_summary import DayColumns, DayTable
+from storage.days import DAYS, day_begins, day_date, local_days
 from storage.known import KnownRecords, known_records
 
 DAYS_APART = 31
@@ -60,7 +60,10 @@ class TouchedDays:
         """Where in `recorded_at` the readings of these days are."""
         ranges = []
         for first, last in self.stretches:
-            bounds = (day_begins(first, self.zone), day_begins(last + 1, self.zone))
+            bounds = (
+                day_begins(first, self.zone) if first > DAYS[0] else ALL_TIMES[0],
+                day_begins(last + 1, self.zone) if last < DAYS[1] else ALL_TIMES[1],
+            )
             ranges += clock_segments.recorded_ranges(self.in_force, *bounds)
         return merged(ranges, 0)
 
@@ -70,32 +73,34 @@ class TouchedDays:
             any(low <= first and last <= high for low, high in stretches) for first, last in self.recorded
         )
 
-    def summaries(self, known: KnownRecords, new: Columns | None = None) -> list[DaySummary]:
+    def summaries(self, known: KnownRecords, new: Columns | None = None) -> DayTable:
         """The summaries of the days from what was stored before and what is new."""
-        kept = np.flatnonzero(~known.left_out)
-        parts: list[Any] = [known] if new is None else [known, new]
+        kept = known.without_left_out()
+        parts: list[Any] = [kept] if new is None else [new] if not len(kept) else [kept, new]
         recorded_at, sequence, ordinal, *values = (
-            np.concatenate([getattr(part, name)[kept if part is known else slice(None)] for part in parts])
+            np.concatenate([getattr(part, name) for part in parts])
+            if len(parts) > 1
+            else getattr(parts[0], name)
             for name in ("recorded_at", "sequence", "ordinal", *_VALUES)
         )
         effective = clock_segments.place(recorded_at, sequence, self.in_force).effective_time
+        placed = effective != UNKNOWN_TIME
         # Always in the order of the key: a sum of floats depends on it in its last digit.
-        order = np.flatnonzero(effective != UNKNOWN_TIME)
         if not RecordKeys(recorded_at, sequence).strictly_ordered():
-            order = order[np.lexsort((ordinal[order], sequence[order], recorded_at[order]))]
-        columns = DayColumns(effective[order], *(column[order] for column in values))
-        return daily_summary.summarise(columns, self.zone, self.device_id)
+            order = np.lexsort((ordinal, sequence, recorded_at))
+            chosen: Any = order[placed[order]]
+        else:
+            chosen = slice(None) if placed.all() else np.flatnonzero(placed)
+        columns = DayColumns(effective[chosen], *(column[chosen] for column in values))
+        return daily_summary.summarise(columns, self.zone)
 
-    async def write(
-        self, conn: Connection, summaries: Sequence[DaySummary], *, were_empty: bool = False
-    ) -> None:
+    async def write(self, conn: Connection, summaries: DayTable, *, were_empty: bool = False) -> None:
         """Puts these in the place of what the days had. The device's row must be locked."""
         for first, last in self.stretches:
-            span = (day_date(first), day_date(last))
             if not were_empty:
+                span = (day_date(first), day_date(last))
                 await daily_summary.drop(conn, self.patient_id, self.device_id, span)
-            kept = [summary for summary in summaries if span[0] <= summary.day <= span[1]]
-            await daily_summary.add(conn, self.patient_id, kept)
+            await daily_summary.add(conn, self.patient_id, self.device_id, summaries.between(first, last))
 
     async def renew(self, conn: Connection) -> None:
         """Computes the days again from what is stored. The device's row must be locked."""

@@ -11,50 +11,32 @@ bytes; `Writing.store_columns` takes columns whose keys were given by whoever ha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from psycopg import Error as DatabaseError
 
 from device_profiles.reading import ClockSegment, Reading
 from storage import clock_segments, contexts, outbox
+from storage.batches import Batch, Given, Said
 from storage.clock_segments import Change, Range, merged
-from storage.columns import (
-    COPY_COLUMNS,
-    COPY_HEADER,
-    COPY_TRAILER,
-    NO_OFFSET,
-    SPARSE_COLUMNS,
-    Columns,
-    RecordKeys,
-    microseconds,
-    moment,
-)
+from storage.columns import NO_OFFSET, Columns, RecordKeys
 from storage.connection import Connection
 from storage.contexts import Beside
-from storage.daily_summary import DaySummary
+from storage.daily_summary import DayTable
 from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.erased_records import erased_rows
 from storage.errors import UnknownDevice
-from storage.known import Asked, KnownRecords, SortedOut, by_key, by_measurement
+from storage.known import Asked, KnownRecords
+from storage.new_rows import COPY_BLOCK, NewRows
 from storage.statements import statements
 from storage.touched_days import DAYS_APART, TouchedDays
 
-COPY_FROM = 100
-"""Rows from which a COPY beats one INSERT; below, its extra round trips cost more than they save."""
-
-NO_PARTITION, KEY_EXISTS, KEY_EXISTS_ON_CITUS = "23514", "23505", "XX000"
-"""What a server says of a row whose month has no partition, and of a key that is there."""
-
 _SQL = statements("writing")
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +75,22 @@ class StoredColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """What is to be stored; its columns are made while the server looks for what is stored around them."""
+class _Along:
+    """What is written in the same transaction."""
 
-    recorded_at: npt.NDArray[np.int64]
-    columns: Callable[[], Columns]
-    beside: Callable[[], Beside]
-    sort_out: Callable[[Columns, KnownRecords], SortedOut]
     refused: Sequence[RefusedFrame] = ()
     clock_error_seconds: int | None = None
-    moves_cursor: bool = True
-    tells_spaces: bool = True
+    moves_cursor: bool = False
+    tells_spaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What was made while the server wrote the rows. `summaries`: None where more must be read for them."""
+
+    touched: TouchedDays
+    summaries: DayTable | None
+    beside: Beside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,17 +188,8 @@ class Writing:
         Segments that place records otherwise replace the old ones, which stay as a trace. Raises
         ValueNotStorable, before anything is written.
         """
-        recorded_at = microseconds([reading.identity.recorded_at for reading in readings])
-        batch = _Batch(
-            recorded_at,
-            lambda: Columns.of(readings, RecordKeys.of(readings, recorded_at)),
-            lambda: Beside.of(readings),
-            by_measurement,
-            refused,
-            clock_error_seconds,
-            moves_cursor,
-        )
-        return (await self._store(batch, segments)).told
+        along = _Along(refused, clock_error_seconds, moves_cursor, tells_spaces=True)
+        return (await self._store(Said(readings), segments, along)).told
 
     async def store_columns(
         self,
@@ -231,71 +209,69 @@ class Writing:
         follows in the same transaction; `moves_cursor` and `tells_spaces` (the outbox) are for a device that
         is read here. Raises ValueNotStorable, before anything is written.
         """
-        batch = _Batch(
-            columns.recorded_at,
-            lambda: columns,
-            lambda: beside or Beside(),
-            by_key,
-            moves_cursor=moves_cursor,
-            tells_spaces=tells_spaces,
-        )
-        return await self._store(batch, segments)
+        along = _Along(moves_cursor=moves_cursor, tells_spaces=tells_spaces)
+        return await self._store(Given(columns, beside), segments, along)
 
-    async def _store(self, batch: _Batch, segments: Iterable[ClockSegment] | None) -> StoredColumns:
+    async def _store(
+        self, batch: Batch, segments: Iterable[ClockSegment] | None, along: _Along
+    ) -> StoredColumns:
         stretches = _around(batch.recorded_at)
-        columns, known = await self._look(batch, stretches)
-        sorted_out = batch.sort_out(columns, known)
-        columns = columns.under(sorted_out.ordinals)
-        kept, erased = await self._without_erased(columns, sorted_out.new)
-        new = columns if len(kept) == len(columns) else columns.take(kept)
+        keys, known = await self._look(batch, stretches)
+        sorted_out = batch.sort_out(known)
+        kept, erased = await self._without_erased(keys, sorted_out.new)
+        new = keys if len(kept) == len(keys) else keys.take(kept)
         wanted = self._current.values() if segments is None else segments
         if len(erased):
-            wanted = self._placing_more_than(columns.take(erased), wanted, new)
+            wanted = self._placing_more_than(keys.take(erased), wanted, new)
         difference = clock_segments.change(self._current, wanted)
 
-        def prepared() -> tuple[TouchedDays, list[DaySummary] | None, Beside]:
-            touched = self._touched(new, difference)
-            found = touched.summaries(known, new) if touched.within(stretches) else None
-            return touched, found, batch.beside().without(erased.tolist())
+        def parts() -> Iterator[Columns]:
+            for begin in range(0, max(len(new), 1), COPY_BLOCK):
+                block = slice(begin, begin + COPY_BLOCK)
+                yield batch.columns(block if new is keys else kept[block], sorted_out.ordinals)
 
-        stored, (days, summaries, beside) = await self._insert(new, prepared)
+        def meanwhile(columns: Columns) -> _Prepared:
+            touched = self._touched(new, difference)
+            found = touched.summaries(known, columns) if touched.within(stretches) else None
+            return _Prepared(touched, found, batch.beside().without(erased.tolist()))
+
+        stored, prepared = await NewRows(self._conn, self._key, len(new), parts, meanwhile).write()
         async with self._conn.pipeline():
-            late = await contexts.store(self._conn, self._device, columns, kept.tolist(), beside)
-            await self._keep_place(batch, columns, difference)
-            await self._keep_refused(batch.refused)
-            if batch.tells_spaces:
+            records = keys, sorted_out.ordinals
+            late = await contexts.store(self._conn, self._device, records, kept, prepared.beside)
+            await self._keep_place(keys, difference, along)
+            if along.tells_spaces:
                 await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
                 await outbox.retimed(self._conn, self._device, difference)
-            if summaries is not None:
-                await days.write(self._conn, summaries, were_empty=not len(known))
-        if summaries is None:
-            await days.renew(self._conn)
-        joined = await contexts.joined(self._conn, self._device, late, tells_spaces=batch.tells_spaces)
-        conflicts = int(np.count_nonzero(new.ordinal))
-        known_before = len(columns) - stored - len(erased)
+            if prepared.summaries is not None:
+                days, were_empty = prepared.summaries, not len(known)
+                await prepared.touched.write(self._conn, days, were_empty=were_empty)
+        if prepared.summaries is None:
+            await prepared.touched.renew(self._conn)
+        joined = await contexts.joined(self._conn, self._device, late, tells_spaces=along.tells_spaces)
+        conflicts = int(np.count_nonzero(sorted_out.ordinals[kept]))
+        known_before = len(keys) - stored - len(erased)
         return StoredColumns(Stored(stored, known_before, conflicts, joined, len(erased)), kept, erased)
 
     async def _without_erased(
-        self, columns: Columns, rows: npt.NDArray[np.intp]
+        self, keys: RecordKeys, rows: npt.NDArray[np.intp]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Of new rows those to store, and those that the person erased, who shall not find them back."""
         if self._erased_salt is None or not len(rows):
             return rows, rows[:0]
-        key = columns.recorded_at[rows], columns.sequence[rows]
-        erased = await erased_rows(self._conn, self._key, self._erased_salt, *key)
+        new = keys.take(rows)
+        salt = self._erased_salt
+        erased = await erased_rows(self._conn, self._key, salt, new.recorded_at, new.sequence)
         return rows[~erased], rows[erased]
 
     def _placing_more_than(
-        self, erased: Columns, wanted: Iterable[ClockSegment], new: Columns
+        self, erased: RecordKeys, wanted: Iterable[ClockSegment], new: RecordKeys
     ) -> list[ClockSegment]:
         """The segments but those that were only made for erased records: their times are erased too."""
         current = set(self._current.values())
 
-        def covers(segment: ClockSegment, records: Columns) -> bool:
-            first, last = clock_segments.recorded_range(segment)
-            inside = (records.recorded_at >= first) & (records.recorded_at <= last)
-            inside &= records.sequence >= segment.first_sequence
-            return bool(np.any(inside & (records.sequence <= segment.last_sequence)))
+        def covers(segment: ClockSegment, records: RecordKeys) -> bool:
+            return bool(clock_segments.covered(records.recorded_at, records.sequence, (segment,)).any())
 
         return [
             segment
@@ -303,17 +279,17 @@ class Writing:
             if segment in current or covers(segment, new) or not covers(segment, erased)
         ]
 
-    async def _look(self, batch: _Batch, stretches: Sequence[Range]) -> tuple[Columns, KnownRecords]:
-        """The batch as columns, made while the server looks for what is stored around it.
+    async def _look(self, batch: Batch, stretches: Sequence[Range]) -> tuple[RecordKeys, KnownRecords]:
+        """The batch's keys, made while the server looks for what is stored around them.
 
         From here a statement that is refused can be taken back.
         """
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["save"])
             asked = await Asked.of(self._conn, self._key, stretches)
-            return batch.columns(), await asked.answer()
+            return batch.keys, await asked.answer()
 
-    def _touched(self, new: Columns, difference: Change) -> TouchedDays:
+    def _touched(self, new: RecordKeys, difference: Change) -> TouchedDays:
         """The days of new records, and of records that other segments place now."""
         in_force = clock_segments.in_force(self._current, difference)
         times = clock_segments.place(new.recorded_at, new.sequence, in_force).effective_time
@@ -321,60 +297,16 @@ class Writing:
         spans = [found for segment in moved if (found := clock_segments.effective_range(segment))]
         return TouchedDays.of(self._key, self._zone, in_force, times, spans)
 
-    async def _insert(self, new: Columns, meanwhile: Callable[[], Made]) -> tuple[int, Made]:
-        """Writes the rows; how many were new, and what `meanwhile` made while the server was busy with them.
-
-        The first reading of a month finds no partition: the months are made, and the rows written again.
-        """
-        try:
-            return await self._write(new, meanwhile)
-        except DatabaseError as problem:
-            if problem.sqlstate not in {NO_PARTITION, KEY_EXISTS, KEY_EXISTS_ON_CITUS}:
-                raise
-            await self._conn.execute(_SQL["go_back"])
-            if problem.sqlstate != NO_PARTITION:
-                # Someone stored the same key without this lock: the other statement passes over it.
-                return await self._insert_apart(new), meanwhile()
-        days = np.unique(new.recorded_at // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
-        months = sorted({moment(begin).date().replace(day=1) for begin in days.tolist()})
-        await self._conn.execute(_SQL["ensure_months"], {"parent": "reading", "months": months})
-        return await self._write(new, meanwhile)
-
-    async def _write(self, new: Columns, meanwhile: Callable[[], Made]) -> tuple[int, Made]:
-        if len(new) < COPY_FROM:
-            return await self._insert_apart(new), meanwhile()
-        sparse = new.sparse()
-        statement, columns = ("copy_sparse", SPARSE_COLUMNS) if sparse else ("copy", COPY_COLUMNS)
-        async with self._conn.cursor().copy(_SQL[statement]) as copy:
-            await copy.write(COPY_HEADER)
-            for part in new.copied(**self._key, columns=columns):
-                await copy.write(part)
-            await copy.write(COPY_TRAILER)
-            made = meanwhile()
-        return len(new), made
-
-    async def _insert_apart(self, new: Columns) -> int:
-        """One statement that passes over what is there already; how many rows were new."""
-        if not len(new):
-            return 0
-        values: dict[str, Any] = {
-            name: getattr(new, name).tolist() for name in Columns.__slots__ if name != "raw"
-        }
-        cursor = await self._conn.execute(_SQL["insert"], {**self._key, **values, "raw": list(new.raw)})
-        return len(await cursor.fetchall())
-
-    async def _keep_place(self, batch: _Batch, columns: Columns, difference: Change) -> None:
-        """Moves the cursor, and puts the segments in force."""
-        last_sequence = int(columns.sequence.max()) if batch.moves_cursor and len(columns) else None
-        values = {"last_sequence": last_sequence, "clock_error_seconds": batch.clock_error_seconds}
+    async def _keep_place(self, keys: RecordKeys, difference: Change, along: _Along) -> None:
+        """Moves the cursor, puts the segments in force, and keeps what could not be read."""
+        last_sequence = int(keys.sequence.max()) if along.moves_cursor and len(keys) else None
+        values = {"last_sequence": last_sequence, "clock_error_seconds": along.clock_error_seconds}
         await self._conn.execute(_SQL["move_cursor"], {**self._key, **values})
         await clock_segments.apply(self._conn, self._key, self._next_segment, difference)
-
-    async def _keep_refused(self, refused: Sequence[RefusedFrame]) -> None:
-        for frame in refused:
+        for frame in along.refused:
             digest = hashlib.sha256(f"{frame.characteristic}\0".encode() + frame.raw).digest()
-            values = {"characteristic": frame.characteristic, "raw": frame.raw, "reason": frame.reason}
-            await self._conn.execute(_SQL["keep_refused"], {**self._key, **values, "digest": digest})
+            found = {"characteristic": frame.characteristic, "raw": frame.raw, "reason": frame.reason}
+            await self._conn.execute(_SQL["keep_refused"], {**self._key, **found, "digest": digest})
 
 
 def _around(recorded_at: npt.NDArray[np.int64]) -> list[Range]:

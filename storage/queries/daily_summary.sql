@@ -7,14 +7,13 @@ WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND day BETWEEN 
 -- Days, as columns.
 INSERT INTO passerelle.daily_summary (patient_id, day, kind, unit, device_id, readings, below_range, above_range,
     very_low, low, target, high, very_high, numbers, total, squares, lowest, highest)
-SELECT %(patient_id)s, day, kind, unit, device_id, readings, below_range, above_range,
-    very_low, low, target, high, very_high, numbers, total, squares, lowest, highest
-FROM unnest(%(day)s::date[], %(kind)s::int2[], %(unit)s::int2[], %(device_id)s::int2[],
-    %(readings)s::int4[], %(below_range)s::int4[],
-    %(above_range)s::int4[], %(very_low)s::int4[], %(low)s::int4[], %(target)s::int4[], %(high)s::int4[],
-    %(very_high)s::int4[], %(numbers)s::int4[], %(total)s::float8[], %(squares)s::float8[],
+SELECT %(patient_id)s, date '1970-01-01' + day::int4, kind, unit, %(device_id)s, readings, below_range, above_range,
+    very_low, low, target, high, very_high, numbers, total, squares, nullif(lowest, 'NaN'), nullif(highest, 'NaN')
+FROM unnest(%(day)s::int8[], %(kind)s::int2[], %(unit)s::int2[], %(readings)s::int8[], %(below_range)s::int8[],
+    %(above_range)s::int8[], %(very_low)s::int8[], %(low)s::int8[], %(target)s::int8[], %(high)s::int8[],
+    %(very_high)s::int8[], %(numbers)s::int8[], %(total)s::float8[], %(squares)s::float8[],
     %(lowest)s::float8[], %(highest)s::float8[])
-    AS days (day, kind, unit, device_id, readings, below_range, above_range, very_low, low, target, high, very_high, numbers,
+    AS days (day, kind, unit, readings, below_range, above_range, very_low, low, target, high, very_high, numbers,
         total, squares, lowest, highest)
 
 -- name: days

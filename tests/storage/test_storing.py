@@ -21,6 +21,7 @@ from device_profiles.reading import (
 from storage import clock_segments, devices, outbox, readings
 from storage.database import Database
 from storage.errors import UnknownDevice, ValueNotStorable
+from storage.new_rows import NewRows
 from storage.patients import Patient
 from storage.readings import RefusedFrame, Stored
 from tests.storage.samples import START, columns_of, count, glucose, meal, new_device, segment, store
@@ -245,7 +246,8 @@ async def test_a_key_that_another_writer_slipped_in_is_passed_over(
                 "INSERT INTO passerelle.reading SELECT %s, %s, 7, 1, 0, %s, 0, 1, 0, 0, 0, -1, -32768, 'x'",
                 (batch[7].identity.recorded_at, patient.patient_id, device.device_id),
             )
-        stored, _ = await writing._insert(columns_of(batch), list)
+        rows = NewRows(conn, writing._key, 200, lambda: iter([columns_of(batch)]), len)
+        stored, _ = await rows.write()
     assert stored == 199
 
 

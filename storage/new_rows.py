@@ -36,8 +36,8 @@ Made = TypeVar("Made")
 class NewRows(Generic[Made]):
     """Rows that are not there, and how they are written.
 
-    `parts` makes them, each time from the beginning, and raises ValueNotStorable. `meanwhile` makes something
-    of all of them while the server is busy.
+    `parts` makes them, at least one, each time from the beginning, and raises ValueNotStorable. `meanwhile`
+    makes something of all of them while the server is busy.
     """
 
     conn: Connection
@@ -97,6 +97,8 @@ class NewRows(Generic[Made]):
     async def _insert(self) -> tuple[int, Made]:
         """One statement that passes over what is there already."""
         new = Columns.joined(list(self.parts()))
+        if not self.count:
+            return 0, self.meanwhile(new)
         values: dict[str, Any] = {name: getattr(new, name) for name in Columns.__slots__}
         cursor = await self.conn.execute(_SQL["insert"], {**self.key, **values, "raw": list(new.raw)})
         return len(await cursor.fetchall()), self.meanwhile(new)
