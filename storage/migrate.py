@@ -159,7 +159,11 @@ class _Plan:
     @property
     def grants(self) -> str:
         """The statements that give the roles their rights."""
-        return files("storage").joinpath("migrations", self.rights).read_text("utf-8")
+        folder = files("storage").joinpath("migrations")
+        grants = folder.joinpath(self.rights).read_text("utf-8")
+        if self.schema == "passerelle" and self.engine is Engine.CITUS:
+            grants += folder.joinpath("citus_rights.sql").read_text("utf-8")
+        return grants
 
     @property
     def rights_checksum(self) -> str:

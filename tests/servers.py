@@ -83,6 +83,8 @@ def fresh() -> Iterator[Addresses]:
 @cache
 def engine_named() -> str | None:
     """The extension that makes the engine: `timescaledb`, `citus` or None."""
+    if not DATABASE:
+        return None
     with _connected() as conn:
         rows = conn.execute("SELECT extname FROM pg_extension").fetchall()
     return next((name for (name,) in rows if name in {"timescaledb", "citus"}), None)
@@ -133,6 +135,7 @@ def _spread_out(name: str) -> Sequence[tuple[str, int]]:
 
 
 def _furnish(name: str, engine: str | None, nodes: Sequence[tuple[str, int]]) -> None:
+    _close(name)
     if engine is None:
         return
     create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(engine))
@@ -150,6 +153,21 @@ def _furnish(name: str, engine: str | None, nodes: Sequence[tuple[str, int]]) ->
                 conn.execute("SELECT citus_set_coordinator_host(%s, %s)", own)
         for node in nodes:
             conn.execute("SELECT citus_add_node(%s, %s)", node)
+
+
+def _close(name: str) -> None:
+    """What docs/engines.md has an operator do: nobody makes anything there but the owner."""
+    made, _ = roles()
+    if not made:
+        return
+    names = sql.SQL(", ").join(sql.Identifier(role) for role, _ in made.values())
+    with _connected(dbname=name) as conn:
+        conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+        conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), names))
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            conn.execute(
+                "REVOKE EXECUTE ON FUNCTION lo_creat(int4), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC"
+            )
 
 
 def _drop(name: str, nodes: Sequence[tuple[str, int]]) -> None:

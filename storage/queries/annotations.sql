@@ -1,16 +1,17 @@
 -- name: add
--- Something said of a reading that exists.
-INSERT INTO passerelle.annotation (recorded_at, patient_id, sequence, device_id, ordinal, kind, annotation_id, value,
+-- Something said of a reading that exists. The table has another name here, since Citus cannot return columns
+-- of an INSERT … SELECT otherwise.
+INSERT INTO passerelle.annotation AS said (recorded_at, patient_id, sequence, device_id, ordinal, kind, annotation_id, value,
     author, made_at)
 SELECT recorded_at, patient_id, sequence, device_id, ordinal, %(kind)s, %(annotation_id)s, %(value)s, %(author)s, now()
 FROM passerelle.reading
 WHERE patient_id = %(patient_id)s AND recorded_at = %(recorded_at)s AND sequence = %(sequence)s
   AND device_id = %(device_id)s AND ordinal = %(ordinal)s
-RETURNING annotation_id, made_at
+RETURNING said.annotation_id, said.made_at
 
 -- name: withdraw
 -- Taken back.
-UPDATE passerelle.annotation SET withdrawn_at = coalesce(withdrawn_at, now())
+UPDATE passerelle.annotation SET withdrawn_at = least(withdrawn_at, now())
 WHERE patient_id = %(patient_id)s AND recorded_at = %(recorded_at)s AND sequence = %(sequence)s
   AND device_id = %(device_id)s AND ordinal = %(ordinal)s AND annotation_id = %(annotation_id)s
 RETURNING annotation_id

@@ -54,6 +54,6 @@ RETURNING *
 
 -- name: forget
 -- A device leaves the list; its readings refer to it still.
-UPDATE passerelle.device SET forgotten_at = coalesce(forgotten_at, now())
+UPDATE passerelle.device SET forgotten_at = least(forgotten_at, now())
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 RETURNING *
