@@ -27,7 +27,7 @@ from gateway.sealing import HomeSecret, SealedLink
 from gateway.settings import shelf_of
 from gateway.shelf_client import LinkClosed, ShelfClient, ShelfUnreachable
 from gateway.shelf_home import gateway_token
-from storage import access_log, patients, readings, shares
+from storage import access_log, erasure, patients, readings, shares
 from storage.access_log import Access
 from storage.patients import Patient
 from storage.shares import NewShare, Share
@@ -176,7 +176,9 @@ async def fetch_openings(home: Home) -> tuple[SpaceError, ...]:
                 async with home.database.writer() as connection:
                     await access_log.record(connection, share, openings)
 
-    return await _each([share for share in known if share.uploaded_at is not None], fetch)
+    return await _each(
+        [share for share in known if share.uploaded_at is not None and not share.erased], fetch
+    )
 
 
 async def _each(known: Sequence[Share], visit: Callable[[Share], Awaitable[None]]) -> tuple[SpaceError, ...]:
@@ -236,6 +238,7 @@ async def _deliver(home: Home, share: Share) -> None:
                 await shelf.revoke(share.link_hash)
             async with home.database.writer() as connection:
                 await shares.revocation_told(connection, share, now)
+                await erasure.forget_told_shares(connection, share.patient_id)
             return
         kept = _Kept.unwrapped(home.secret, share)
         async with home.database.writer() as connection:

@@ -105,12 +105,14 @@ async def erase_records(
     return await work.finish()
 
 
-async def count(conn: Connection, patient: Patient, scope: Scope) -> Mapping[int, int]:
+async def count(
+    conn: Connection, patient: Patient, scope: Scope, reason: Reason = Reason.ASKED
+) -> Mapping[int, int]:
     """How many readings a scope has now, by device_id."""
     found = {}
     for device_id in await _devices(conn, patient, scope):
         if scope.by_key:
-            found[device_id] = len(await _keys_of_scope(conn, patient, device_id, scope, Reason.ASKED))
+            found[device_id] = len(await _keys_of_scope(conn, patient, device_id, scope, reason))
         else:
             key = {"patient_id": patient.patient_id, "device_id": device_id}
             row = await (await conn.execute(_SQL["count_of_device"], key)).fetchone()
@@ -122,6 +124,21 @@ async def spaces_holding(conn: Connection, patient_id: int) -> tuple[str, ...]:
     """The addresses of the spaces that hold readings of a patient."""
     rows = await (await conn.execute(_SQL["spaces"], {"patient_id": patient_id})).fetchall()
     return tuple(row[0] for row in rows)
+
+
+async def sweep(conn: Connection) -> None:
+    """Writes the tables anew, so that no page of them keeps what was erased.
+
+    For the owner of a home's own server, on a connection that is in no transaction; it waits for who works
+    and lets nobody work meanwhile. What it cannot reach: the write-ahead log, until it is written over.
+    """
+    await conn.set_autocommit(True)
+    try:
+        await conn.execute(_SQL["patience"])
+        await conn.execute(_SQL["sweep"])
+    finally:
+        await conn.execute(_SQL["no_patience"])
+        await conn.set_autocommit(False)
 
 
 async def told(conn: Connection, patient_id: int, space_id: UUID, now: datetime) -> int:
@@ -192,7 +209,8 @@ class _Work:
 
     async def erase_keys(self, device_id: int, keys: _Keys) -> None:
         """Readings of one device, one by one; the days that had them are summarised again."""
-        frames = _bounds(self._scope, self._patient.zone) if self._scope.by_key else None
+        days_only = self._scope.by_key and self._scope.kinds is None  # a refused frame has no kind
+        frames = _bounds(self._scope, self._patient.zone) if days_only else None
         if not len(keys) and frames is None:
             return
         device = {"patient_id": self._patient.patient_id, "device_id": device_id}

@@ -402,3 +402,9 @@ class ReadingQuota(StorageError):
     """A patient has as many readings as they may have."""
 
     sentence = "This space takes no more readings of this person. Ask its operator for room."
+
+
+class UnknownRule(StorageError):
+    """The patient has no rule for this kind of readings."""
+
+    sentence = "There is no such rule. List them with: passerelle retention list --patient NAME"

@@ -67,6 +67,11 @@ class Share:
     stale: bool
     openings_cursor: int
 
+    @property
+    def erased(self) -> bool:
+        """Whether only its end is left of it, which the shelf has yet to be told."""
+        return not self.sealed_secret
+
     def active(self, now: datetime) -> bool:
         """Whether the link can still be opened."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

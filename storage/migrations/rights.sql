@@ -37,7 +37,9 @@ BEGIN
             'passerelle.erase_readings(int4, uuid, int2, timestamptz[], int4[], int2[]), '
             'passerelle.erase_around(int4, uuid, int2, timestamptz, timestamptz, timestamptz, timestamptz), '
             'passerelle.erase_person(int4, uuid, timestamptz), passerelle.erasure_told(int4, uuid, timestamptz), '
-            'passerelle.erase_told_shares(int4), passerelle.allow_again(int4, int2) TO %I', writer);
+            'passerelle.erase_told_shares(int4), passerelle.allow_again(int4, int2), '
+            'passerelle.drop_empty_months(timestamptz) TO %I', writer);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.retention_rule TO %I', writer);
     END IF;
     IF reader IS NOT NULL AND reader IS DISTINCT FROM writer THEN
         EXECUTE format('GRANT USAGE ON SCHEMA passerelle TO %I', reader);

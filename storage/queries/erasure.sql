@@ -86,6 +86,14 @@ FROM passerelle.erasure ORDER BY erased_at, erasure_id
 SELECT space_id, url, readings, told_at FROM passerelle.erasure_at_space
 WHERE patient_id = %(patient_id)s AND erasure_id = %(erasure_id)s ORDER BY url, space_id
 
+-- name: patience
+-- How long a sweep may wait for who works.
+SET lock_timeout = '10s'
+
+-- name: no_patience
+-- As it was.
+RESET lock_timeout
+
 -- name: sweep
 -- Writes the tables anew, so that no page keeps what was erased; for a home's own server.
 VACUUM (FULL, ANALYZE) passerelle.reading, passerelle.reading_quantity, passerelle.reading_context,

@@ -22,6 +22,7 @@ from device_profiles.errors import PasserelleError
 from gateway import usage
 from gateway.api import problems, shelf, uploads
 from gateway.cli import app
+from gateway.commands.erasing import COUNTS
 from gateway.commands.readings import FIGURES
 from gateway.file_errors import OTHER, REASONS
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
@@ -36,6 +37,7 @@ SAID_BY_NAME = {
     *(outcome.name.lower().replace("_", "-") for outcome in Outcome),
     *(f"no glucose value in {unit} is so small or so large" for unit in ("mg/dL", "mmol/L")),
     *FIGURES,
+    *COUNTS.values(),
     *REASONS.values(),
     *(sentence for _, sentence in usage.SENTENCES + usage.REASONS),
     *usage.PANELS.values(),
