@@ -7,6 +7,7 @@ tenant, token or id can stand in a label.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,6 +20,8 @@ from storage.database import Database
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+ASKED_SECONDS: Final = 3.0
+"""A database that takes longer to answer counts as one that does not."""
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 REGISTRY: Final = CollectorRegistry()
@@ -120,9 +123,9 @@ async def scraped(database: Database, *, shelf: bool = False) -> bytes:
 
 async def _space_answers(database: Database) -> bool:
     try:
-        async with database.writer() as conn:
+        async with asyncio.timeout(ASKED_SECONDS), database.writer() as conn:
             waiting = await measures.outbox(conn, datetime.now(UTC))
-    except StorageError:
+    except (StorageError, TimeoutError):
         return False
     _WAITING.set(waiting.entries)
     _OLDEST.set(waiting.oldest_seconds)
@@ -131,8 +134,8 @@ async def _space_answers(database: Database) -> bool:
 
 async def _shelf_answers(database: Database) -> bool:
     try:
-        async with database.shelf() as conn:
+        async with asyncio.timeout(ASKED_SECONDS), database.shelf() as conn:
             await conn.execute("SELECT 1")
-    except StorageError:
+    except (StorageError, TimeoutError):
         return False
     return True
