@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import AsyncCursor
 
+from device_profiles.reading import Reading
 from storage.clock_segments import Range
 from storage.columns import RecordKeys, microseconds, moment, some
 from storage.connection import Connection
@@ -132,7 +133,7 @@ class SortedOut:
     ordinals: npt.NDArray[np.int16]
 
 
-def by_measurement(keys: RecordKeys, raw: Sequence[bytes], known: KnownRecords) -> SortedOut:
+def by_measurement(keys: RecordKeys, readings: Sequence[Reading], known: KnownRecords) -> SortedOut:
     """Same key and same measurement: known. Same key, another measurement: the next ordinal.
 
     For what comes from a device.
@@ -140,11 +141,11 @@ def by_measurement(keys: RecordKeys, raw: Sequence[bytes], known: KnownRecords) 
     met = _met(keys, known)
     if met is not None:
         rows, places = met
-        if some(raw, rows) == some(known.raw, places):
+        if [reading.raw for reading in some(readings, rows)] == some(known.raw, places):
             ordinals = np.zeros(len(keys), np.int16)
             ordinals[rows] = known.ordinal[places]
             return SortedOut(_others(rows, len(keys)), ordinals)
-    return _one_by_one(keys, raw, known)
+    return _one_by_one(keys, [reading.raw for reading in readings], known)
 
 
 def by_key(keys: RecordKeys, ordinal: npt.NDArray[np.int16], known: KnownRecords) -> SortedOut:

@@ -22,19 +22,18 @@ import numpy.typing as npt
 from device_profiles.reading import ClockSegment, Reading
 from storage import clock_segments, contexts, outbox
 from storage.batches import Batch, Given, Said
-from storage.clock_segments import Change, Range, merged
+from storage.clock_segments import Change, Range
 from storage.columns import NO_OFFSET, Columns, RecordKeys
 from storage.connection import Connection
 from storage.contexts import Beside
 from storage.daily_summary import DayTable
-from storage.days import MICROSECONDS_A_DAY
 from storage.devices import StoredDevice
 from storage.erased_records import erased_rows
 from storage.errors import UnknownDevice
 from storage.known import Asked, KnownRecords
 from storage.new_rows import COPY_BLOCK, NewRows
 from storage.statements import statements
-from storage.touched_days import DAYS_APART, TouchedDays
+from storage.touched_days import TouchedDays
 
 _SQL = statements("writing")
 
@@ -127,7 +126,7 @@ async def writing(conn: Connection, device: StoredDevice) -> AsyncIterator[Writi
         raise UnknownDevice
     current = {row[0]: clock_segments.segment_of(row[2:]) for row in segments if row[1]}
     next_id = max((row[0] for row in segments), default=0) + 1
-    yield Writing(conn, device, ZoneInfo(found[0]), current, next_id, erased_salt=found[1])
+    yield Writing(conn, device, ZoneInfo(found[0]), current, next_id, erased_salt=found[1], fresh=found[2])
 
 
 async def refused_frames(conn: Connection, device: StoredDevice) -> tuple[RefusedFrame, ...]:
@@ -147,7 +146,9 @@ class Writing:
         zone: ZoneInfo,
         current: dict[int, ClockSegment],
         next_segment: int,
-        erased_salt: bytes | None = None,
+        *,
+        erased_salt: bytes | None,
+        fresh: bool,
     ) -> None:
         self._conn = conn
         self._device = device
@@ -155,6 +156,7 @@ class Writing:
         self._current = current
         self._next_segment = next_segment
         self._erased_salt = erased_salt
+        self._fresh = fresh
         self._key = {"patient_id": device.patient_id, "device_id": device.device_id}
 
     @property
@@ -215,7 +217,7 @@ class Writing:
     async def _store(
         self, batch: Batch, segments: Iterable[ClockSegment] | None, along: _Along
     ) -> StoredColumns:
-        stretches = _around(batch.recorded_at)
+        stretches = batch.stretches()
         keys, known = await self._look(batch, stretches)
         sorted_out = batch.sort_out(known)
         kept, erased = await self._without_erased(keys, sorted_out.new)
@@ -282,11 +284,11 @@ class Writing:
     async def _look(self, batch: Batch, stretches: Sequence[Range]) -> tuple[RecordKeys, KnownRecords]:
         """The batch's keys, made while the server looks for what is stored around them.
 
-        From here a statement that is refused can be taken back.
+        From here a statement that is refused can be taken back. A device that never stored has nothing.
         """
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["save"])
-            asked = await Asked.of(self._conn, self._key, stretches)
+            asked = await Asked.of(self._conn, self._key, () if self._fresh else stretches)
             return batch.keys, await asked.answer()
 
     def _touched(self, new: RecordKeys, difference: Change) -> TouchedDays:
@@ -307,10 +309,3 @@ class Writing:
             digest = hashlib.sha256(f"{frame.characteristic}\0".encode() + frame.raw).digest()
             found = {"characteristic": frame.characteristic, "raw": frame.raw, "reason": frame.reason}
             await self._conn.execute(_SQL["keep_refused"], {**self._key, **found, "digest": digest})
-
-
-def _around(recorded_at: npt.NDArray[np.int64]) -> list[Range]:
-    """Stretches around records that hold all of their local days, whatever the zone."""
-    day = MICROSECONDS_A_DAY
-    days = (np.unique(recorded_at // day) * day).tolist()
-    return merged(((begin - 2 * day, begin + 3 * day - 1) for begin in days), DAYS_APART * day)

@@ -1,7 +1,8 @@
 -- name: lock_device
--- One writer per device: its row is locked until the transaction ends. The person's zone comes with it, and
--- whether anything of the device was ever erased.
-SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s), erased_salt
+-- One writer per device: its row is locked until the transaction ends. The person's zone comes with it, whether
+-- anything of the device was ever erased, and whether anything was ever stored.
+SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s), erased_salt,
+    last_synced_at IS NULL
 FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s FOR UPDATE
 
 -- name: segments
