@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from device_profiles.errors import StorageError
 from gateway import metrics
 from gateway.api import problems
 from gateway.api.guard import Guard
+from gateway.api.pressure import address_of, is_loopback
 from gateway.api.problems import not_found
 from gateway.settings import Settings
 from storage.database import Database
@@ -88,14 +88,7 @@ class Watch:
                 shown.strip().encode(), self.metrics_token.encode()
             )
         forwarded = any(name in request.headers for name in _FORWARDED)
-        return not self.published and not forwarded and _is_here(request)
-
-
-def _is_here(request: Request) -> bool:
-    try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+        return not self.published and not forwarded and is_loopback(address_of(request))
 
 
 def watch(app: FastAPI, watched: Watch) -> None:

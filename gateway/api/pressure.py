@@ -7,6 +7,7 @@ moments, one place apart, so that they do not come back together.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -51,7 +52,23 @@ def _retry_after(wait: float) -> dict[str, str]:
 def address_of(connection: HTTPConnection) -> str:
     """Who asks, as far as the network tells; an IPv6 network (/64) is one, since it is one subscriber's."""
     host = connection.client.host if connection.client else ""
-    return ":".join(host.split(":")[:4]) if ":" in host else host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback:
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether that is an address of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Limiter:
@@ -108,6 +125,36 @@ class Guesses:
     def wrong(self, key: Hashable) -> None:
         """Counts a wrong guess."""
         self._limiter.take(key)
+
+
+class Visitors:
+    """Wrong guesses by the address they come from, and by what is guessed at.
+
+    An address of this machine has no limit: it is this machine's own, or a server in front of this one that
+    does not tell for whom it asks (`X-Forwarded-For`), and then all the world would share one limit.
+    """
+
+    def __init__(self) -> None:
+        self._addresses = Guesses(rate=6 / 60, burst=20)
+        self._guessed = Guesses(rate=1 / 60, burst=10)
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Raises `Problem` (429) for an address that guessed wrong too often."""
+        address = address_of(connection)
+        if not is_loopback(address):
+            self._addresses.check(address)
+
+    def wrong(self, connection: HTTPConnection, guessed: Hashable | None = None) -> None:
+        """Counts a wrong guess, at `guessed` if there is such a thing."""
+        address = address_of(connection)
+        if not is_loopback(address):
+            self._addresses.wrong(address)
+        if guessed is not None:
+            self._guessed.wrong(guessed)
+
+    def check_guessed(self, guessed: Hashable) -> None:
+        """Raises `Problem` (429) where too many guessed wrong at this, from wherever."""
+        self._guessed.check(guessed)
 
 
 class Entrance:

@@ -24,6 +24,7 @@ from device_profiles.text import one_line
 from gateway.api import problems, uploads
 from gateway.api.guard import Guard
 from gateway.api.health import Watch, watch
+from gateway.api.pressure import Visitors
 from gateway.api.problems import Problem, not_found, not_understood, place_of
 from gateway.sealing import FHIR_JSON, PASSCODE_MAX, passcode_matches, token_hash
 from gateway.web import viewer
@@ -70,6 +71,7 @@ def create_shelf_app(database: Database, settings: ShelfSettings) -> FastAPI:
     app.state.database = database
     app.state.settings = settings
     app.state.comparing = CapacityLimiter(2)  # a comparison holds 16 MB
+    app.state.visitors = Visitors()
     problems.install(app)
     watch(app, settings.watch or Watch(database, shelf=True, published=True))
     app.include_router(router)
@@ -92,7 +94,8 @@ async def manifest(manifest_id: _Id, request: Request) -> Response:
     """The manifest of a link, for who gives a name and, where there is one, the passcode."""
     asked = await _manifest_request(request)
     link_hash = token_hash(manifest_id)
-    link = await _admitted(request.app, link_hash, asked)
+    request.app.state.visitors.check(request)
+    link = await _admitted(request, link_hash, asked)
     now = request.app.state.settings.now()
     async with request.app.state.database.shelf() as conn:
         files = await shelf.files(conn, link_hash)
@@ -115,9 +118,11 @@ async def manifest(manifest_id: _Id, request: Request) -> Response:
 @router.get("/shl/file/{token}")
 async def file(token: _Id, request: Request) -> Response:
     """A sealed file, at the address that a manifest gave."""
+    request.app.state.visitors.check(request)
     async with request.app.state.database.shelf() as conn:
         found = await shelf.file_at(conn, token_hash(token), request.app.state.settings.now())
     if found is None:
+        request.app.state.visitors.wrong(request)
         raise not_found()
     return Response(found.ciphertext, media_type="application/jose")
 
@@ -129,8 +134,9 @@ async def _manifest_request(request: Request) -> ManifestRequest:
         raise not_understood(place_of(error)) from None
 
 
-async def _admitted(app: FastAPI, link_hash: bytes, asked: ManifestRequest) -> Link:
+async def _admitted(request: Request, link_hash: bytes, asked: ManifestRequest) -> Link:
     """The link, once its passcode is right. Raises the problem to answer, after keeping that it was asked."""
+    app, visitors = request.app, request.app.state.visitors
     now = app.state.settings.now()
     attempt = None
     async with app.state.database.shelf() as conn:
@@ -138,10 +144,13 @@ async def _admitted(app: FastAPI, link_hash: bytes, asked: ManifestRequest) -> L
         if link is None:
             await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.ENDED, 0, now)
         elif link.passcode_hash is not None:
+            if link.attempts_left:
+                visitors.check_guessed(link_hash)  # before an attempt is taken: who is refused loses none
             attempt = await shelf.debit_attempt(conn, link_hash, now)
             if attempt is None:
                 await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.NO_ATTEMPTS_LEFT, 0, now)
     if link is None or (link.passcode_hash is not None and attempt is None):
+        visitors.wrong(request)
         raise not_found()
     if attempt is None:
         return link
@@ -155,6 +164,7 @@ async def _admitted(app: FastAPI, link_hash: bytes, asked: ManifestRequest) -> L
         else:
             await shelf.record_opening(conn, link_hash, asked.recipient, Outcome.WRONG_PASSCODE, 0, now)
     if not right:
+        visitors.wrong(request, link_hash)
         left = {"remainingAttempts": attempt.attempts_left}
         raise Problem(HTTPStatus.UNAUTHORIZED, WRONG_PASSCODE, members=left, remaining=attempt.attempts_left)
     return link

@@ -85,12 +85,15 @@ class UploadedLink(BaseModel):
 
 async def _uploader(request: Request) -> Uploader:
     """Who holds the token of a request: found by its hash, so that no comparison tells how much was right."""
+    visitors = request.app.state.visitors
+    visitors.check(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     known = None
     if scheme.lower() == "bearer" and token:
         async with request.app.state.database.shelf() as conn:
             known = await shelf.uploader(conn, token_hash(token.strip()))
     if known is None:
+        visitors.wrong(request)
         raise Problem(HTTPStatus.UNAUTHORIZED, NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
     return known
 
