@@ -24,8 +24,9 @@ COPY_FROM = 100
 COPY_BLOCK = 1024
 """Rows that are made and sent at a time: the server writes a block while the next is made."""
 
-NO_PARTITION, KEY_EXISTS, KEY_EXISTS_ON_CITUS = "23514", "23505", "XX000"
-"""What a server says of a row whose month has no partition, and of a key that is there."""
+NO_PARTITION, KEY_EXISTS, EITHER_ON_CITUS = "23514", "23505", "XX000"
+"""What a server says of a row whose month has no partition, and of a key that is there. In a COPY Citus says
+one thing for both."""
 
 _SQL = statements("writing")
 
@@ -49,7 +50,8 @@ class NewRows(Generic[Made]):
     async def write(self) -> tuple[int, Made]:
         """How many were new, and what `meanwhile` made.
 
-        The first reading of a month finds no partition: the months are made, and the rows written again.
+        The first reading of a month finds no partition: the months are made, and the rows written again. Where
+        someone stored the same key without this lock, the other statement passes over it.
         Raises ValueNotStorable; nothing was written then.
         """
         try:
@@ -58,14 +60,13 @@ class NewRows(Generic[Made]):
             await self.conn.execute(_SQL["go_back"])
             raise
         except DatabaseError as problem:
-            if problem.sqlstate not in {NO_PARTITION, KEY_EXISTS, KEY_EXISTS_ON_CITUS}:
+            if problem.sqlstate not in {NO_PARTITION, KEY_EXISTS, EITHER_ON_CITUS}:
                 raise
-            await self.conn.execute(_SQL["go_back"])
-            if problem.sqlstate != NO_PARTITION:
-                # Someone stored the same key without this lock: the other statement passes over it.
-                return await self._insert()
-        await self._ensure_months()
-        return await self._write()
+            refused = problem.sqlstate
+        await self.conn.execute(_SQL["go_back"])
+        if refused != KEY_EXISTS:
+            await self._ensure_months()
+        return await (self._write() if refused == NO_PARTITION else self._insert())
 
     async def _ensure_months(self) -> None:
         found = [part.recorded_at // MICROSECONDS_A_DAY for part in self.parts()]

@@ -30,8 +30,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On a server that was named: not the tests about the home's own; those about roles where it has them."""
     if not DATABASE:
         return
-    made, _ = servers.roles()
-    left_out = {"embedded"} if made else {"embedded", "roles"}
+    left_out = {"embedded"}
+    if not servers.roles()[0]:
+        left_out |= {"roles", "sealed"}
+    if servers.engine_named() == "citus":
+        left_out.add("sealed")
     chosen = [item for item in items if not any(item.get_closest_marker(name) for name in left_out)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen

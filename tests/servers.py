@@ -165,9 +165,8 @@ def _close(name: str) -> None:
         conn.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
         conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), names))
         with suppress(psycopg.errors.InsufficientPrivilege):
-            conn.execute(
-                "REVOKE EXECUTE ON FUNCTION lo_creat(int4), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC"
-            )
+            large_objects = "lo_creat(int4), lo_create(oid), lo_from_bytea(oid, bytea)"
+            conn.execute(f"REVOKE EXECUTE ON FUNCTION {large_objects} FROM PUBLIC")
 
 
 def _drop(name: str, nodes: Sequence[tuple[str, int]]) -> None:

@@ -303,6 +303,7 @@ async def interrupted(database: Database, patient: Patient) -> None:
         raise RuntimeError
 
 
+@pytest.mark.sealed
 @pytest.mark.parametrize(
     "table", ["reading", "annotation", "erasure", "access_log", "erased_record", "patient"]
 )
@@ -318,6 +319,7 @@ async def delete_from(database: Database, table: str) -> None:
         await conn.execute(f"DELETE FROM passerelle.{table} WHERE patient_id = 0")
 
 
+@pytest.mark.sealed
 @pytest.mark.parametrize(
     "function", ["erase_rows('reading', 0, NULL, NULL, NULL, NULL)", "erase_last_trace(0)"]
 )
