@@ -18,7 +18,7 @@ import tarfile
 import threading
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -92,7 +92,7 @@ def written(file: BinaryIO, passphrase: str) -> Iterator[Draft]:
     file.seek(0, os.SEEK_END)
 
 
-def members(path: Path, passphrase: str) -> Iterator[tuple[str, bytes]]:
+def members(path: Path, passphrase: str) -> Generator[tuple[str, bytes], None, None]:
     """The members of an archive, the first to the last, each by its name.
 
     Only who takes them all knows that the file is whole. Raises NoBackup, BackupDamaged, PassphraseWrong, or

@@ -252,9 +252,14 @@ def _forget_what_was_read(file: BinaryIO) -> None:
 def _name(draft: Path, path: Path) -> None:
     """The whole file gets its name, for good."""
     draft.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """What was renamed in a folder stays renamed after a power cut, where the disk can promise that."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system that cannot sync a folder
+        with suppress(OSError):
             os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -35,7 +35,7 @@ from storage.cluster import (
     private,
     storage_error,
 )
-from storage.errors import HomeBusy, ServerDidNotStart, ServerOfAnotherMajor
+from storage.errors import HomeBusy, HomeInUse, ServerDidNotStart, ServerOfAnotherMajor
 
 START_LIMIT = 60.0
 """Seconds that a start may take. After a crash the log is replayed first: 2.4 s when measured."""
@@ -162,19 +162,27 @@ class EmbeddedServer:
     @contextmanager
     def _starting(self) -> Iterator[None]:
         """Only one command at a time starts or stops the server."""
-        lock = self._open_lock("starting")
+        limit = time.monotonic() + BUSY_LIMIT
+        while (lock := self._lock_of("starting")) is None:
+            if time.monotonic() > limit:
+                raise HomeBusy
+            time.sleep(_PAUSE)
         try:
-            limit = time.monotonic() + BUSY_LIMIT
-            while True:
-                with suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                if time.monotonic() > limit:
-                    raise HomeBusy
-                time.sleep(_PAUSE)
             yield
         finally:
             os.close(lock)
+
+    def _lock_of(self, name: str) -> int | None:
+        """The lock, held; None where another has it, or had it while it moved the home elsewhere."""
+        lock = self._open_lock(name)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), (self._place.folder / name).stat()):
+                return lock
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        os.close(lock)
+        return None
 
     def _open_lock(self, name: str) -> int:
         try:
@@ -317,6 +325,24 @@ class EmbeddedServer:
                 if self._process is not None and self._process.poll() is not None:
                     return
                 time.sleep(_PAUSE)
+
+
+@contextmanager
+def unused(home: Path, root_parent: Path = ROOT_PARENT) -> Iterator[None]:
+    """Nobody uses the server of this home as long as the block lasts; an orphan is stopped.
+
+    Raises HomeInUse.
+    """
+    server = EmbeddedServer(place_of(home, root_parent))
+    with server._starting():  # noqa: SLF001 - its own class
+        in_use = server._lock_of("in-use")  # noqa: SLF001
+        if in_use is None:
+            raise HomeInUse
+        try:
+            server._stop()  # noqa: SLF001
+            yield
+        finally:
+            os.close(in_use)
 
 
 def erase(home: Path, root_parent: Path = ROOT_PARENT) -> None:
