@@ -138,7 +138,7 @@ async def test_the_role_has_no_right_on_any_table_and_owns_nothing(database: Dat
 
 @pytest.mark.roles
 async def test_the_writer_can_neither_change_nor_delete_a_reading(database: Database) -> None:
-    attempts = ["SET ROLE owner", "DROP TABLE passerelle.reading", "ALTER TABLE passerelle.reading ADD x int4",
+    attempts = ["SET ROLE owner", "DROP TABLE passerelle.reading", "ALTER TABLE passerelle.reading ADD x int",
                 "UPDATE passerelle.migration SET checksum = ''"]  # fmt: skip
     if servers.engine_named() != "citus":  # docs/decisions/0030
         attempts += ["UPDATE passerelle.reading SET mantissa = 1", "DELETE FROM passerelle.reading",
