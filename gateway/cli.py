@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from gateway import terminal, usage
-from gateway.commands import decoding, demonstration, erasing, people, radio, readings, serving, sharing
+from gateway.commands import (
+    audit,
+    backup,
+    decoding,
+    demonstration,
+    erasing,
+    people,
+    radio,
+    readings,
+    serving,
+    sharing,
+)
 
 app = typer.Typer(
     name="passerelle",
@@ -30,7 +41,7 @@ def _passerelle(
     del version  # answered by main() before anything is loaded
 
 
-for group in (demonstration, radio, readings, people, sharing, serving, erasing, decoding):
+for group in (demonstration, radio, readings, people, sharing, serving, backup, erasing, audit, decoding):
     group.register(app)
 
 

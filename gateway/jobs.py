@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from device_profiles.errors import PasserelleError
-from gateway import retaining, sharing
+from gateway import auditing, retaining, sharing
 from gateway.claimed import Claims
 from gateway.home import Home
 
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 SHELF_SECONDS = 30
 """A share that waited for its shelf is delivered within this; an opening is seen within it."""
 
-RETENTION_SECONDS = 3600
-"""How often it is looked whether the day's retention was done: a laptop may sleep at any hour."""
+DAILY_LOOK_SECONDS = 3600
+"""How often it is looked whether the day's work was done: a laptop may sleep at any hour."""
 
 FIRST_SECONDS = 3
 """What waited is delivered soon after the start: by then a shelf of the same command answers."""
@@ -55,16 +55,17 @@ def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
         id="visit-shelf",
     )
     claims = Claims(home.database)
-    scheduler.add_job(
-        claims.run,
-        "interval",
-        seconds=RETENTION_SECONDS,
-        next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
-        args=[retaining.job(home)],
-        coalesce=True,
-        max_instances=1,
-        id="retention",
-    )
+    for job in (retaining.job(home), auditing.job(home)):
+        scheduler.add_job(
+            claims.run,
+            "interval",
+            seconds=DAILY_LOOK_SECONDS,
+            next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
+            args=[job],
+            coalesce=True,
+            max_instances=1,
+            id=job.name,
+        )
     scheduler.start()
     try:
         yield scheduler

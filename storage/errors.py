@@ -408,3 +408,12 @@ class UnknownRule(StorageError):
     """The patient has no rule for this kind of readings."""
 
     sentence = "There is no such rule. List them with: passerelle retention list --patient NAME"
+
+
+class MalformedHead(StorageError):
+    """A text that is no head of an access log."""
+
+    sentence = (
+        "That is no head of an access log. It is written as passerelle audit verify prints it: "
+        "a number, a hyphen and 64 hexadecimal digits."
+    )

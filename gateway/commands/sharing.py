@@ -190,7 +190,7 @@ def _write_followed(followed: FollowedShare) -> None:
 
 
 def _outcome(opening: Access) -> str:
-    return opening.outcome.name.lower().replace("_", "-")
+    return opening.outcome.name.lower().replace("_", "-") if opening.outcome else "erased"
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -22,6 +22,7 @@ from device_profiles.errors import PasserelleError
 from gateway import usage
 from gateway.api import problems, shelf, uploads
 from gateway.cli import app
+from gateway.commands import audit
 from gateway.commands.erasing import COUNTS
 from gateway.commands.readings import FIGURES
 from gateway.file_errors import OTHER, REASONS
@@ -38,6 +39,8 @@ SAID_BY_NAME = {
     *(f"no glucose value in {unit} is so small or so large" for unit in ("mg/dL", "mmol/L")),
     *FIGURES,
     *COUNTS.values(),
+    *audit.REASONS.values(),
+    "erased",
     *REASONS.values(),
     *(sentence for _, sentence in usage.SENTENCES + usage.REASONS),
     *usage.PANELS.values(),
