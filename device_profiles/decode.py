@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from device_profiles.errors import DeviceError
+from device_profiles.procedures.continuous_glucose_control_messages import ControlMessage
 from device_profiles.procedures.record_access_messages import RecordAccessMessage
-from device_profiles.services import battery, current_time, device_information, glucose
+from device_profiles.services import (
+    battery,
+    blood_pressure,
+    body_composition,
+    continuous_glucose,
+    current_time,
+    device_information,
+    glucose,
+    health_thermometer,
+    heart_rate,
+    pulse_oximeter,
+    user_data,
+    weight_scale,
+)
 from device_profiles.wire import FLOAT, SFLOAT, DateTime, MedicalFloat, crc16, plain
 
 Decoder = Callable[[bytes], dict[str, object]]
@@ -63,6 +78,32 @@ _BY_UUID: Final[Mapping[int, Decoder]] = {
     glucose.MEASUREMENT_CONTEXT: _fields(glucose.GlucoseMeasurementContext),
     glucose.FEATURE: _fields(glucose.GlucoseFeature),
     glucose.RECORD_ACCESS_CONTROL_POINT: _fields(RecordAccessMessage),
+    continuous_glucose.MEASUREMENT: _fields(continuous_glucose.ContinuousGlucoseMeasurements),
+    continuous_glucose.FEATURE: _fields(continuous_glucose.ContinuousGlucoseFeature),
+    continuous_glucose.STATUS: _fields(continuous_glucose.ContinuousGlucoseStatus),
+    continuous_glucose.SESSION_START_TIME: _fields(continuous_glucose.SessionStartTime),
+    continuous_glucose.SESSION_RUN_TIME: _fields(continuous_glucose.SessionRunTime),
+    continuous_glucose.SPECIFIC_OPS_CONTROL_POINT: _fields(ControlMessage),
+    blood_pressure.MEASUREMENT: _fields(blood_pressure.BloodPressureMeasurement),
+    blood_pressure.INTERMEDIATE_CUFF_PRESSURE: _fields(blood_pressure.IntermediateCuffPressure),
+    blood_pressure.FEATURE: _fields(blood_pressure.BloodPressureFeature),
+    health_thermometer.MEASUREMENT: _fields(health_thermometer.TemperatureMeasurement),
+    health_thermometer.INTERMEDIATE_TEMPERATURE: _fields(health_thermometer.TemperatureMeasurement),
+    health_thermometer.TEMPERATURE_TYPE: _fields(health_thermometer.TemperatureType),
+    health_thermometer.MEASUREMENT_INTERVAL: _fields(health_thermometer.MeasurementInterval),
+    pulse_oximeter.SPOT_CHECK: _fields(pulse_oximeter.SpotCheckMeasurement),
+    pulse_oximeter.CONTINUOUS: _fields(pulse_oximeter.ContinuousMeasurement),
+    pulse_oximeter.FEATURES: _fields(pulse_oximeter.PulseOximeterFeatures),
+    heart_rate.MEASUREMENT: _fields(heart_rate.HeartRateMeasurement),
+    heart_rate.BODY_SENSOR_LOCATION: _fields(heart_rate.BodySensorLocation),
+    weight_scale.MEASUREMENT: _fields(weight_scale.WeightMeasurement),
+    weight_scale.FEATURE: _fields(weight_scale.WeightScaleFeature),
+    body_composition.MEASUREMENT: _fields(body_composition.BodyCompositionMeasurement),
+    body_composition.FEATURE: _fields(body_composition.BodyCompositionFeature),
+    user_data.DATE_OF_BIRTH: _fields(user_data.Date),
+    user_data.USER_CONTROL_POINT: _fields(user_data.UserControlMessage),
+    **{uuid: partial(user_data.number, uuid) for uuid in user_data.NUMBERS},
+    **dict.fromkeys(user_data.TEXTS, _fields(device_information.Text)),
     battery.BATTERY_LEVEL: _fields(battery.BatteryLevel),
     device_information.SYSTEM_ID: _fields(device_information.SystemId),
     device_information.PNP_ID: _fields(device_information.PnpId),

@@ -25,6 +25,7 @@ __all__ = [
     "Writer",
     "crc16",
     "date_time",
+    "date_time_of",
     "plain",
     "with_crc",
     "without_crc",
@@ -89,6 +90,11 @@ def date_time(year: int, month: int, day: int, hours: int, minutes: int, seconds
     ):
         raise MalformedMeasurement("invalid_value")
     return tuple.__new__(DateTime, (year, month, day, hours, minutes, seconds))
+
+
+def date_time_of(raw: bytes) -> DateTime:
+    """The DateTime in seven bytes. Raises MalformedMeasurement("invalid_value")."""
+    return date_time(*_DATE_TIME.unpack(raw))
 
 
 class Reader:
@@ -182,7 +188,7 @@ class Reader:
 
     def date_time(self) -> DateTime:
         """Read seven bytes of date and time."""
-        return date_time(*_DATE_TIME.unpack(self.take(_DATE_TIME.size)))
+        return date_time_of(self.take(_DATE_TIME.size))
 
 
 class Writer:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class, whatever its name
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Final, Literal, Self
 
 from device_profiles.errors import MalformedMeasurement
+from device_profiles.layout import SFLOAT16, UINT8, UINT16, Field, Layout, present
 from device_profiles.wire import SFLOAT, DateTime, Number, Reader, Special, Writer, date_time, plain
 
 SERVICE: Final = 0x1808
@@ -38,10 +38,6 @@ _LAYOUTS: Final = tuple(_layout(flags) for flags in range(_OPTIONAL + 1))
 def _agree(flags: int, flag: int, value: object) -> None:
     if bool(flags & flag) != (value is not None):
         raise ValueError("the flags announce other fields than are there")
-
-
-def _present(fields: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 # GLS §3.1 Glucose Measurement
@@ -149,22 +145,22 @@ class GlucoseMeasurement:
 
     def to_json(self) -> dict[str, object]:
         """The fields that are there, by name; `mgdl` where the concentration is a number of kg/L."""
-        present: dict[str, object] = {
+        there: dict[str, object] = {
             "sequence_number": self.sequence_number,
             "base_time": self.base_time.isoformat(),
             "time_offset_min": self.time_offset_min,
         }
         if self.concentration is not None:
-            present |= {
+            there |= {
                 "concentration": plain(self.concentration),
                 "unit": self.unit,
                 "type": self.type,
                 "sample_location": self.sample_location,
             }
             if self.unit == "kg/L" and not isinstance(self.concentration, Special):
-                present["mgdl"] = plain(self.concentration.scaleb(5))
-        present |= {"status": self.status, "context_follows": self.context_follows}
-        return _present(present)
+                there["mgdl"] = plain(self.concentration.scaleb(5))
+        there |= {"status": self.status, "context_follows": self.context_follows}
+        return present(there)
 
 
 # A frozen dataclass looks up each field by name to initialise it, which is half the time of a decode; the
@@ -178,28 +174,20 @@ _CARBOHYDRATE, _MEAL, _TESTER_HEALTH, _EXERCISE, _MEDICATION, _LITRES, _HBA1C, _
 )
 
 
-class _Field(NamedTuple):
-    """One field of the context: the flag that announces it, and how it is read and written."""
-
-    flag: int
-    name: str
-    read: Callable[[Reader], Any]
-    write: Callable[[Writer, Any], Writer]
-
-
-_CONTEXT: Final = (
-    _Field(_EXTENDED, "extended_flags", Reader.uint8, Writer.uint8),
-    _Field(_CARBOHYDRATE, "carb_id", Reader.uint8, Writer.uint8),
-    _Field(_CARBOHYDRATE, "carb_kg", Reader.sfloat, Writer.sfloat),
-    _Field(_MEAL, "meal", Reader.uint8, Writer.uint8),
-    _Field(_TESTER_HEALTH, "tester_health", Reader.uint8, Writer.uint8),
-    _Field(_EXERCISE, "exercise_duration_s", Reader.uint16, Writer.uint16),
-    _Field(_EXERCISE, "exercise_intensity_pct", Reader.uint8, Writer.uint8),
-    _Field(_MEDICATION, "medication_id", Reader.uint8, Writer.uint8),
-    _Field(_MEDICATION, "medication", Reader.sfloat, Writer.sfloat),
-    _Field(_HBA1C, "hba1c_pct", Reader.sfloat, Writer.sfloat),
+_CONTEXT: Final = Layout(
+    UINT8,
+    Field("sequence_number", UINT16),
+    Field("extended_flags", UINT8, _EXTENDED),
+    Field("carb_id", UINT8, _CARBOHYDRATE),
+    Field("carb_kg", SFLOAT16, _CARBOHYDRATE),
+    Field("meal", UINT8, _MEAL),
+    Field("tester_health", UINT8, _TESTER_HEALTH),
+    Field("exercise_duration_s", UINT16, _EXERCISE),
+    Field("exercise_intensity_pct", UINT8, _EXERCISE),
+    Field("medication_id", UINT8, _MEDICATION),
+    Field("medication", SFLOAT16, _MEDICATION),
+    Field("hba1c_pct", SFLOAT16, _HBA1C),
 )
-"""In the order of the wire, which is the order of the dataclass (GLS §3.2.1)."""
 
 
 # GLS §3.2 Glucose Measurement Context
@@ -269,21 +257,11 @@ class GlucoseMeasurementContext:
     @classmethod
     def decode(cls, raw: bytes) -> Self:
         """Read the whole of `raw`. Raises MalformedMeasurement."""
-        reader = Reader(raw)
-        flags, sequence = reader.uint8(), reader.uint16()
-        values = [field.read(reader) if flags & field.flag else None for field in _CONTEXT]
-        reader.end()
-        return cls(flags, sequence, *values)
+        return cls(*_CONTEXT.read(raw))
 
     def encode(self) -> bytes:
         """Write the bytes. Raises ValueError where flags and fields disagree or a value does not fit."""
-        writer = Writer().uint8(self.flags).uint16(self.sequence_number)
-        for field in _CONTEXT:
-            value = getattr(self, field.name)
-            _agree(self.flags, field.flag, value)
-            if value is not None:
-                field.write(writer, value)
-        return writer.done()
+        return _CONTEXT.write(self.flags, self)
 
     @property
     def tester(self) -> int | None:
@@ -302,7 +280,7 @@ class GlucoseMeasurementContext:
 
     def to_json(self) -> dict[str, object]:
         """The fields that are there, by name."""
-        return _present(
+        return present(
             {
                 "sequence_number": self.sequence_number,
                 "extended_flags": self.extended_flags,
