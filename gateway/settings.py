@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """Where the world reaches this shelf, if not at the address it listens on."""
     shelf_token: SecretStr | None = None
     """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
+    backup_passphrase: SecretStr | None = None
+    """What backups are encrypted with, for scripts; absent: it is asked for."""
     pool_size: Annotated[int, Field(ge=1, le=100)] = USUAL_LIMITS.size
     """Connections to the database of each role of this process, at most; docs/decisions/0043."""
     pool_waiting: Annotated[int, Field(ge=0, le=10_000)] = USUAL_LIMITS.waiting
