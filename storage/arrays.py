@@ -29,7 +29,7 @@ EPOCH_MICROSECONDS = 946_684_800_000_000
 class _ArrayLoader(Loader):
     format = Format.BINARY
     element: ClassVar[str]
-    native: ClassVar[type[np.signedinteger[Any]]]
+    native: ClassVar[type[np.number[Any]]]
 
     def load(self, data: Buffer) -> npt.NDArray[Any]:
         received = bytes(data)
@@ -51,6 +51,10 @@ class _Int4(_ArrayLoader):
 
 class _Int8(_ArrayLoader):
     element, native = ">i8", np.int64
+
+
+class _Float8(_ArrayLoader):
+    element, native = ">f8", np.float64
 
 
 class _Time(_Int8):
@@ -94,6 +98,7 @@ _ELEMENTS: Mapping[type, tuple[str, str]] = {
 
 def register_arrays(conn: Connection) -> None:
     """Columns as parameters of this connection's statements, and as results of its binary cursors."""
-    for name, loader in (("int2", _Int2), ("int4", _Int4), ("int8", _Int8), ("timestamptz", _Time)):
+    loaders = {"int2": _Int2, "int4": _Int4, "int8": _Int8, "float8": _Float8, "timestamptz": _Time}
+    for name, loader in loaders.items():
         conn.adapters.register_loader(types[name].array_oid, loader)
     conn.adapters.register_dumper(np.ndarray, _Array)

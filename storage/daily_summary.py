@@ -97,6 +97,36 @@ class DayTable:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """Many patients over some days: columns, in them a row for each patient, kind and unit, in that order.
+
+    `days`: on how many days there was a reading. The others as in DaySummary, over all days and devices; NaN
+    where there is no lowest and no highest. A patient without a reading in those days has no row.
+    """
+
+    patient_id: npt.NDArray[np.int32]
+    kind: npt.NDArray[np.int16]
+    unit: npt.NDArray[np.int16]
+    days: npt.NDArray[np.int64]
+    readings: npt.NDArray[np.int64]
+    below_range: npt.NDArray[np.int64]
+    above_range: npt.NDArray[np.int64]
+    very_low: npt.NDArray[np.int64]
+    low: npt.NDArray[np.int64]
+    target: npt.NDArray[np.int64]
+    high: npt.NDArray[np.int64]
+    very_high: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+    total: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+    lowest: npt.NDArray[np.float64]
+    highest: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
 def summarise(columns: DayColumns, zone: ZoneInfo) -> DayTable:
     """The summaries of all days that occur."""
     days = local_days(columns.effective_time, zone)
@@ -174,6 +204,19 @@ async def days_by_token(
 ) -> tuple[DaySummary, ...]:
     """The same for the role that serves HTTP; of a grant with a period, the days wholly within it."""
     return await _days(conn, "by_token", {"token": token_hash, "first": first, "last": last})
+
+
+async def cohort(conn: Connection, patient_ids: Sequence[int], first: date, last: date) -> Cohort:
+    """What many patients have between two days (included), from their days' summaries alone."""
+    values = {"patient_ids": np.array(patient_ids, np.int32), "first": first, "last": last}
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(_SQL["cohort"], values)
+        row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        columns: list[Any] = [np.empty(0, np.int64)] * len(Cohort.__slots__)
+        return Cohort(*columns)
+    order = np.lexsort((row[2], row[1], row[0]))
+    return Cohort(*(column[order] for column in row))
 
 
 async def _days(conn: Connection, statement: str, values: Mapping[str, object]) -> tuple[DaySummary, ...]:
