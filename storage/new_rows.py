@@ -51,7 +51,8 @@ class NewRows(Generic[Made]):
         """How many were new, and what `meanwhile` made.
 
         The first reading of a month finds no partition: the months are made, and the rows written again.
-        Where someone stored the same key without this lock, the other statement passes over it. Raises ValueNotStorable; nothing was written then.
+        Where someone stored the same key without this lock, the other statement passes over it.
+        Raises ValueNotStorable; nothing was written then.
         """
         try:
             return await self._write()
