@@ -23,20 +23,28 @@ DAYS = ((_EARLIEST - _FIRST).days, (_LATEST - _FIRST).days)
 def local_days(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
     """The local day of each time, as days since 1970-01-01. Times in microseconds since 1970 in UTC.
 
-    The zone is asked twice per day of UTC; only where its offset changes within the day, once per reading.
-    Days beyond the calendar become its first or last, as a whole.
+    The zone is asked as for `offsets`.
     """
+    return (times + offsets(times, zone)) // MICROSECONDS_A_DAY
+
+
+def offsets(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
+    """The zone's offset at each time, in microseconds. Shape: that of `times`, or (1,) where it is one.
+
+    The zone is asked twice per day of UTC; only where its offset changes within the day, once per reading.
+    """
+    if not len(times):
+        return np.zeros(0, np.int64)
     utc_days = times // MICROSECONDS_A_DAY
     days = np.unique(utc_days)
     at_begin = np.array([_offset(day * MICROSECONDS_A_DAY, zone) for day in days.tolist()], np.int64)
     at_end = np.array([_offset((day + 1) * MICROSECONDS_A_DAY - 1, zone) for day in days.tolist()], np.int64)
-    offsets: npt.NDArray[np.int64] = at_begin[:1]
-    if not (np.all(at_begin == offsets) and np.all(at_end == offsets)):
-        row_day = np.searchsorted(days, utc_days)
-        offsets = at_begin[row_day]
-        changing = np.flatnonzero((at_begin != at_end)[row_day])
-        offsets[changing] = [_offset(time, zone) for time in times[changing].tolist()]
-    found: npt.NDArray[np.int64] = np.clip((times + offsets) // MICROSECONDS_A_DAY, *DAYS)
+    if np.all(at_begin == at_begin[:1]) and np.all(at_end == at_begin[:1]):
+        return at_begin[:1]
+    row_day = np.searchsorted(days, utc_days)
+    found = at_begin[row_day]
+    changing = np.flatnonzero((at_begin != at_end)[row_day])
+    found[changing] = [_offset(time, zone) for time in times[changing].tolist()]
     return found
 
 
