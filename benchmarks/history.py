@@ -1,8 +1,8 @@
 """A history of ten million readings: what reading and storing cost in it.
 
-`python -m benchmarks.history 10000000`, or HISTORY_ROWS, sets how many rows; `make bench` takes fewer, so that
-it ends soon. 1,000 people have a sensor, a value every five minutes; what came in a day lies together, as
-after a daily sync, and one person has kept a meter for ten years beside. Filled by COPY, then vacuumed, as
+`python -m benchmarks.history 10000000`, or HISTORY_ROWS, sets how many rows; `make bench` takes fewer, so
+that it ends soon. 1,000 people have a sensor, a value every five minutes; what came in a day lies together,
+as after a daily sync, and one person has kept a meter for ten years beside. Filled by COPY, then vacuumed, as
 autovacuum does. Each bare read is timed beside ours, in turns, on the same connection.
 """
 
