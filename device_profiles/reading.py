@@ -6,7 +6,7 @@ The numbers of the enumerations are stored in databases: add, never renumber.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum, IntFlag
@@ -278,7 +278,24 @@ class ReadingSeries:
     def __len__(self) -> int:
         return len(self.kind)
 
+    def take(self, rows: npt.NDArray[np.intp]) -> ReadingSeries:
+        """Some of the rows, in this order."""
+        places = {row: place for place, row in enumerate(rows.tolist())}
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        beside = {
+            name: {places[row]: said for row, said in getattr(self, name).items() if row in places}
+            for name in ("contexts", "quantities", "notes")
+        }
+        return replace(self, **columns, **beside)
+
     def values(self) -> npt.NDArray[np.float64]:
         """The first quantity of each row in its own unit, NaN where it is absent. Shape: (n,)."""
         values = self.mantissa * np.power(10.0, self.exponent)
         return np.where(self.absent == 0, np.round(values, 6), np.nan)
+
+
+_COLUMNS = (
+    *("kind", "effective_time", "utc_offset_minutes", "time_source", "recorded_at", "sequence", "device_id"),
+    *("ordinal", "mantissa", "exponent", "unit", "absent", "flags", "sample", "excluded"),
+)
+"""The fields of a ReadingSeries that are arrays."""

@@ -5,7 +5,7 @@ Only this room applies clock segments: whoever reads gets effective times.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,18 +16,15 @@ import numpy.typing as npt
 from device_profiles.reading import (
     UNKNOWN_TIME,
     ClockSegment,
-    Context,
     Device,
     Kind,
-    Quantity,
     ReadingSeries,
 )
-from storage import clock_segments, contexts, devices
-from storage.annotations import AnnotationKind
+from storage import clock_segments, devices
+from storage.answers import AroundReadings, placed_columns, row_of_key, unpacked
 from storage.clock_segments import ALL_TIMES, Range
 from storage.columns import microseconds, moment
 from storage.connection import Connection
-from storage.contexts import Key
 from storage.errors import UnknownPatient
 from storage.patients import Patient
 from storage.statements import statements
@@ -42,13 +39,16 @@ from storage.writing import (
 )
 
 __all__ = [
+    "Page",
     "RecordColumns",
     "RefusedFrame",
     "Stored",
     "StoredColumns",
     "Writing",
     "last_effective_time",
+    "page_of_device",
     "refused_frames",
+    "row_of_key",
     "series",
     "series_by_token",
     "writing",
@@ -56,15 +56,17 @@ __all__ = [
 
 _SQL = statements("readings")
 
-_LEFT_OUT = {AnnotationKind.NOT_MINE, AnnotationKind.MOVED_TO}
-
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Who reads: the suffix of the statements' names, and the parameter that says whose readings."""
+    """Who reads: the suffix of the statements' names, and the parameter that says whose readings.
+
+    `others_too`: also what was said to be another's, for the person who may take it back.
+    """
 
     suffix: str
     whose: Mapping[str, object]
+    others_too: bool = False
 
 
 async def series(
@@ -75,14 +77,15 @@ async def series(
     start: datetime | None = None,
     end: datetime | None = None,
     limit: int | None = None,
+    others_too: bool = False,
 ) -> ReadingSeries:
     """A patient's readings whose effective time is in `start..end` (end excluded), in that order.
 
     Without bounds the readings that no segment places come too, first. `limit` keeps the newest. What a
-    person excluded is marked; what is not theirs or was moved to another is not there. Raises
-    UnknownPatient.
+    person excluded is marked; what is not theirs or was moved to another is not there, unless `others_too`.
+    Raises UnknownPatient.
     """
-    reader = _Reader("of_patient", {"patient_id": patient_id})
+    reader = _Reader("of_patient", {"patient_id": patient_id}, others_too)
     return await _series(conn, reader, _numbers(kinds), (start, end), limit)
 
 
@@ -128,6 +131,66 @@ async def last_effective_time(
     return latest
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """Some readings of a device in the order of their keys, another person's too: `left_out` says which.
+
+    `left_out`: the person said that they are not theirs, or moved them to another. Shape: (n,).
+    """
+
+    series: ReadingSeries
+    left_out: npt.NDArray[np.bool_]
+
+
+async def page_of_device(
+    conn: Connection,
+    patient_id: int,
+    device_id: int,
+    stretch: Range,
+    *,
+    after: tuple[int, int] = (-(1 << 31), -(1 << 15)),
+    limit: int,
+) -> Page:
+    """The first readings of a device in a stretch of `recorded_at` (microseconds, ends included).
+
+    `after`: the sequence and ordinal of a reading at the very begin of the stretch, which they follow.
+    Raises UnknownPatient.
+    """
+    patient, owned, segments = await _setting(conn, _Reader("of_patient", {"patient_id": patient_id}))
+    values: dict[str, object] = {"patient_id": patient_id, "device_id": device_id, "limit": limit}
+    values |= {"first": moment(stretch[0]), "last": moment(stretch[1])}
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(
+            _SQL["page_of_device"], {**values, "after_sequence": after[0], "after_ordinal": after[1]}
+        )
+        row = await cursor.fetchone()
+    found = row is not None and row[0] is not None
+    columns = unpacked(*(row if row is not None and found else [np.empty(0, np.int64)] * 4))
+    beside = AroundReadings()
+    if found:
+        times = columns["recorded_at"]
+        await _beside_of(conn, patient_id, (int(times[0]), int(times[-1])), beside)
+    columns |= placed_columns(columns, segments)
+    left_out = np.zeros(len(columns["kind"]), np.bool_)
+    if beside.left_out:
+        rows = row_of_key(columns)
+        left_out[[rows[key] for key in beside.left_out if key in rows]] = True
+    by_row = beside.by_row(columns)
+    series = ReadingSeries(
+        patient_id=patient_id, patient_uuid=patient.uuid, devices=owned, **columns, **by_row
+    )
+    return Page(series, left_out)
+
+
+async def _beside_of(conn: Connection, patient_id: int, stretch: Range, beside: AroundReadings) -> None:
+    values = {"patient_id": patient_id, "first": moment(stretch[0]), "last": moment(stretch[1])}
+    async with conn.pipeline():
+        contexts_ = await conn.execute(_SQL["contexts_of_patient"], values)
+        quantities = await conn.execute(_SQL["quantities_of_patient"], values)
+        annotations = await conn.execute(_SQL["annotations_of_patient"], values)
+        beside.add(await contexts_.fetchall(), await quantities.fetchall(), await annotations.fetchall())
+
+
 async def _series(
     conn: Connection,
     reader: _Reader,
@@ -138,17 +201,17 @@ async def _series(
     patient, owned, segments = await _setting(conn, reader)
     start, end = (None if bound is None else int(microseconds((bound,))[0]) for bound in bounds)
     every = [segment for of_device in segments.values() for segment in of_device]
-    beside = _Beside()
+    beside = AroundReadings()
     parts: list[tuple[npt.NDArray[np.int64], ...]] = []
     for stretch in clock_segments.recorded_ranges(every, start, end):
-        part = await _stretch(conn, reader, kinds, stretch, beside)
-        if part is not None:
-            parts.append(part)
+        parts += await _stretch(conn, reader, kinds, stretch, beside)
     none = [np.empty(0, np.int64)]
-    columns = _unpacked(
+    columns = unpacked(
         *(np.concatenate(column) for column in (zip(*parts, strict=True) if parts else [none] * 4))
     )
-    placed = _placed(columns, segments)
+    placed = placed_columns(columns, segments)
+    if reader.others_too:
+        beside.left_out.clear()
     kept = _kept(columns, placed, beside, (start, end))
     order = kept[np.lexsort((columns["sequence"][kept], placed["effective_time"][kept]))]
     if limit is not None:
@@ -178,9 +241,9 @@ async def _setting(
 
 
 async def _stretch(
-    conn: Connection, reader: _Reader, kinds: list[int] | None, stretch: Range, beside: _Beside
-) -> tuple[npt.NDArray[np.int64], ...] | None:
-    """The columns of one stretch of `recorded_at`, or None; what lies beside goes to `beside`."""
+    conn: Connection, reader: _Reader, kinds: list[int] | None, stretch: Range, beside: AroundReadings
+) -> list[tuple[npt.NDArray[np.int64], ...]]:
+    """The columns of one stretch of `recorded_at`, in parts; what lies beside goes to `beside`."""
     values = {**reader.whose, "kinds": kinds, "first": _bound(stretch[0]), "last": _bound(stretch[1])}
     async with conn.pipeline():
         cursor = conn.cursor(binary=True)
@@ -188,108 +251,17 @@ async def _stretch(
         context_rows = await conn.execute(_SQL[f"contexts_{reader.suffix}"], values)
         quantity_rows = await conn.execute(_SQL[f"quantities_{reader.suffix}"], values)
         annotation_rows = await conn.execute(_SQL[f"annotations_{reader.suffix}"], values)
-        row = await cursor.fetchone()
+        rows = [row for row in await cursor.fetchall() if row[0] is not None]
         beside.add(
             await context_rows.fetchall(), await quantity_rows.fetchall(), await annotation_rows.fetchall()
         )
-    return None if row is None or row[0] is None else row
-
-
-def _unpacked(
-    recorded_at: npt.NDArray[np.int64],
-    numbers: npt.NDArray[np.int64],
-    marks: npt.NDArray[np.int64],
-    codes: npt.NDArray[np.int64],
-) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a ReadingSeries from those that the statements answer."""
-    mantissa = numbers.astype(np.int32)
-    return {
-        "recorded_at": recorded_at,
-        "sequence": ((numbers - mantissa) >> 32).astype(np.int32),
-        "mantissa": mantissa,
-        "flags": (marks >> 32).astype(np.int32),
-        "device_id": (marks >> 16).astype(np.int16).astype(np.int32),
-        "ordinal": marks.astype(np.int16),
-        "kind": (codes >> 40).astype(np.int16),
-        "exponent": (codes >> 32).astype(np.uint8).astype(np.int16) - np.int16(128),
-        "unit": (codes >> 24).astype(np.uint8).astype(np.int16),
-        "absent": (codes >> 16).astype(np.uint8).astype(np.int16),
-        "sample": codes.astype(np.int16) - np.int16(1),
-    }
-
-
-class _Beside:
-    """What lies beside readings, by their keys."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[Key, Context] = {}
-        self._quantities: dict[Key, tuple[Quantity, ...]] = {}
-        self._notes: dict[Key, str] = {}
-        self._excluded: set[Key] = set()
-        self.left_out: set[Key] = set()
-
-    def add(
-        self,
-        context_rows: Sequence[tuple[Any, ...]],
-        quantity_rows: Sequence[tuple[Any, ...]],
-        annotation_rows: Sequence[tuple[Any, ...]],
-    ) -> None:
-        self._contexts.update(contexts.contexts_of(context_rows))
-        self._quantities.update(contexts.quantities_of(quantity_rows))
-        for at, sequence, device_id, ordinal, kind, value in annotation_rows:
-            key = (int(microseconds((at,))[0]), sequence, device_id, ordinal)
-            if kind == AnnotationKind.NOTE and value is not None:
-                self._notes[key] = value
-            elif kind == AnnotationKind.EXCLUDED:
-                self._excluded.add(key)
-            elif kind in _LEFT_OUT:
-                self.left_out.add(key)
-
-    def by_row(self, columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-        """The fields of a ReadingSeries that are by row."""
-        excluded = np.zeros(len(columns["kind"]), np.bool_)
-        found: dict[str, Any] = {"excluded": excluded, "contexts": {}, "quantities": {}, "notes": {}}
-        if self._contexts or self._quantities or self._notes or self._excluded:
-            rows = row_of_key(columns)
-            excluded[[rows[key] for key in self._excluded if key in rows]] = True
-            for name, beside in (
-                ("contexts", self._contexts),
-                ("quantities", self._quantities),
-                ("notes", self._notes),
-            ):
-                found[name] = {rows[key]: value for key, value in beside.items() if key in rows}
-        return found
-
-
-def row_of_key(columns: Mapping[str, npt.NDArray[Any]]) -> dict[Key, int]:
-    """The row of each key."""
-    names = ("recorded_at", "sequence", "device_id", "ordinal")
-    keys = zip(*(columns[name].tolist() for name in names), strict=True)
-    return {key: row for row, key in enumerate(keys)}
-
-
-def _placed(
-    columns: Mapping[str, npt.NDArray[Any]], segments: Mapping[int, tuple[ClockSegment, ...]]
-) -> dict[str, npt.NDArray[Any]]:
-    """Effective times and how they are known, device by device."""
-    placed = clock_segments.place(columns["recorded_at"], columns["sequence"], ())
-    for device_id, of_device in segments.items():
-        rows = np.flatnonzero(columns["device_id"] == device_id)
-        found = clock_segments.place(columns["recorded_at"][rows], columns["sequence"][rows], of_device)
-        placed.effective_time[rows] = found.effective_time
-        placed.utc_offset_minutes[rows] = found.utc_offset_minutes
-        placed.time_source[rows] = found.time_source
-    return {
-        "effective_time": placed.effective_time,
-        "utc_offset_minutes": placed.utc_offset_minutes,
-        "time_source": placed.time_source,
-    }
+    return rows
 
 
 def _kept(
     columns: Mapping[str, npt.NDArray[Any]],
     placed: Mapping[str, npt.NDArray[Any]],
-    beside: _Beside,
+    beside: AroundReadings,
     bounds: tuple[int | None, int | None],
 ) -> npt.NDArray[np.intp]:
     """The rows within the bounds that are the person's own."""

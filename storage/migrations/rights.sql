@@ -21,6 +21,8 @@ BEGIN
             'passerelle.annotation, passerelle.space, passerelle.delivery, passerelle.share, passerelle.grant_, '
             'passerelle.token, passerelle.job_claim TO %I', writer);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.daily_summary TO %I', writer);
+        -- What a space erased is forgotten: a trace of what was erased would stay here.
+        EXECUTE format('GRANT DELETE ON passerelle.delivery TO %I', writer);
         EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.ensure_months(text, date[]), '
             'passerelle.append_access(int4, timestamptz, int2, int2, uuid, int8, uuid, text, text, text, text, int2) TO %I',
             writer);

@@ -80,3 +80,17 @@ WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
   AND sequence BETWEEN %(first_sequence)s AND %(last_sequence)s
   AND (%(kinds)s::int2[] IS NULL OR kind = ANY (%(kinds)s::int2[]))
 ORDER BY recorded_at DESC LIMIT 1
+
+-- name: page_of_device
+-- Some of a device's readings in the order of their keys, after one: what feeding a space walks through.
+SELECT array_agg(recorded_at),
+    array_agg(sequence * 4294967296 + mantissa),
+    array_agg(flags * 4294967296 + device_id * 65536 + ordinal),
+    array_agg(kind * 1099511627776 + (exponent + 128) * 4294967296 + unit * 16777216::int8
+        + absent * 65536 + sample + 1)
+FROM (
+    SELECT * FROM passerelle.reading
+    WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
+      AND (recorded_at, sequence, ordinal) > (%(first)s, %(after_sequence)s, %(after_ordinal)s)
+    ORDER BY recorded_at, sequence, ordinal LIMIT %(limit)s
+) AS page
