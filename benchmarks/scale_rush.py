@@ -1,4 +1,4 @@
-"""Queues: how long one waits at the worst moment of an ordinary morning, and what happens when all come at once.
+"""Queues: how long one waits at the worst moment of an ordinary morning, and what if all come at once.
 
 The first is a formula (Erlang C), the second a simulation, second by second, with the rule by which a space
 tells who is refused when to come again (`gateway.api.pressure.Entrance`).
