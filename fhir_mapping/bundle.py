@@ -118,20 +118,43 @@ def transaction(
     return bundle("transaction", around, observations)
 
 
-def operation_outcome(
-    issues: Sequence[tuple[Severity, str, str]], *, expression: Sequence[str] = ()
-) -> bytes:
+_PHRASES: Final = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}
+
+
+def transaction_response(results: Sequence[tuple[int, str | None, int, datetime | None]]) -> bytes:
+    """What became of each entry of a transaction, in order.
+
+    A result: the HTTP status, the resource's name (`Observation/{id}`, None for what is gone), its version,
+    and since when, where it is known.
+    """
+    entries = []
+    for status, name, version, changed_at in results:
+        said: dict[str, object] = {"status": _PHRASES.get(status, str(status))}
+        if name is not None:
+            said |= {"location": f"{name}/_history/{version}", "etag": f'W/"{version}"'}
+        if changed_at is not None:
+            said["lastModified"] = instant(changed_at)
+        entries.append({"response": said})
+    answer = {"resourceType": "Bundle", "type": "transaction-response"}
+    return dumps({**answer, "entry": entries} if entries else answer)
+
+
+def operation_outcome(issues: Sequence[tuple[Severity, str, str] | tuple[Severity, str, str, str]]) -> bytes:
     """An OperationOutcome. Each issue: severity, code (value set issue-type), a sentence for people.
 
-    `expression`: where the issues are, as FHIRPath.
+    A fourth part says where the issue is, as FHIRPath; empty for nowhere.
     """
-    place = {"expression": list(expression)} if expression else {}
     return dumps(
         {
             "resourceType": "OperationOutcome",
             "issue": [
-                {"severity": severity, "code": code, "diagnostics": sentence, **place}
-                for severity, code, sentence in issues
+                {
+                    "severity": severity,
+                    "code": code,
+                    "diagnostics": sentence,
+                    **({"expression": place} if (place := [part for part in where if part]) else {}),
+                }
+                for severity, code, sentence, *where in issues
             ],
         }
     )

@@ -45,3 +45,9 @@ class NotOurObservation(MappingError):
     sentence = (
         "This Observation was not written by Passerelle ({missing} is missing), so it is left as it is."
     )
+
+
+class NotTaken(MappingError):
+    """A part of a Bundle that a space does not take. `why` is a sentence of ours, and holds no value."""
+
+    sentence = "This cannot be taken: {why}."

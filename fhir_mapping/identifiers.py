@@ -26,6 +26,12 @@ URI_SYSTEM: Final = "urn:ietf:rfc:3986"
 DEVICE: Final = "urn:passerelle:device"
 SYSTEM_ID: Final = "urn:oid:1.2.840.10004.1.1.1.0.0.1.0.0.1.2680"
 BLUETOOTH_ADDRESS: Final = "http://hl7.org/fhir/sid/eui-48/bluetooth"
+DIGEST: Final = "digest"
+"""The scheme of a device of which only the digest is known: at a space, which is told no serial number."""
+FILE_DIGEST: Final = "file-digest"
+"""The same for what readings came from that no device sent."""
+READING_CONDITION: Final = "identifier=urn:passerelle:reading|"
+"""How a conditional create of an Observation begins."""
 PHD_EPOCH_SECONDS: Final = 946_684_800
 """2000-01-01 in seconds since 1970."""
 
@@ -33,8 +39,15 @@ PHD_EPOCH_SECONDS: Final = 946_684_800
 @lru_cache(maxsize=1024)
 def device_digest(patient: UUID, identity: DeviceIdentity) -> str:
     """Who a device is, for one person: 32 hexadecimal characters."""
+    if identity.scheme in (DIGEST, FILE_DIGEST):
+        return identity.value
     parts = (patient.bytes, identity.scheme.encode(), identity.value.encode("utf-8", "replace"))
     return sha256(b"\0".join(parts)).hexdigest()[:32]
+
+
+def is_file(identity: DeviceIdentity) -> bool:
+    """Whether no device is known, only the file that readings came from."""
+    return identity.scheme in ("file", FILE_DIGEST)
 
 
 def patient_identifier(patient: UUID) -> dict[str, str]:
@@ -51,7 +64,7 @@ def eui(identity: DeviceIdentity) -> str | None:
 
 def phd_prefix(patient: UUID, identity: DeviceIdentity, code: str) -> str | None:
     """The PHD identifier up to its timestamp; None for what no device sent."""
-    if identity.scheme == "file":
+    if is_file(identity):
         return None
     device = eui(identity) or device_digest(patient, identity)
     return f"{device}-{patient.urn}-{URI_SYSTEM}-{code}-"

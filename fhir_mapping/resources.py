@@ -19,6 +19,7 @@ from fhir_mapping.identifiers import (
     SYSTEM_ID,
     device_digest,
     eui,
+    is_file,
     patient_identifier,
 )
 from fhir_mapping.templates import name_of
@@ -67,7 +68,7 @@ def device(
     `owner`: the Reference to the person; `kinds`: what the device measures. A file is a Device too, without a
     type: what the readings came from is known, the device that measured is not.
     """
-    measured = of.identity.scheme != "file"
+    measured = not is_file(of.identity)
     told = {
         "manufacturer": clean(of.manufacturer),
         "serialNumber": clean(of.serial) if with_serial else None,

@@ -24,7 +24,7 @@ from fhir_mapping.codes import (
     Row,
 )
 from fhir_mapping.dialects import Dialect
-from fhir_mapping.identifiers import device_digest, phd_prefix
+from fhir_mapping.identifiers import device_digest, is_file, phd_prefix
 from fhir_mapping.opaque import ORDINAL_BITS, ReadingIds
 from fhir_mapping.references import Address
 from fhir_mapping.text import clean, dumps, members
@@ -205,7 +205,7 @@ def _entry(form: Form, pieces: list[bytes], url: str, key: bytes, key_end: bytes
 def _middle(case: Case, row: Row, device: Device, who: Mapping[str, object]) -> bytes:
     """From the status to the time: the same for all rows of a template."""
     categories = [row.category] if row.category else []
-    if device.identity.scheme != "file":
+    if not is_file(device.identity):
         categories.append(PHD)
     said = {
         "status": "final",
@@ -248,4 +248,4 @@ def name_of(device: Device) -> str:
     named = " ".join(part for part in (clean(device.manufacturer), clean(device.model)) if part)
     if named:
         return named
-    return "Imported file" if device.identity.scheme == "file" else "Personal health device"
+    return "Imported file" if is_file(device.identity) else "Personal health device"

@@ -1,0 +1,1 @@
+"""The space's own work: what gateways send, taken in."""

@@ -1,0 +1,360 @@
+"""One transaction of a gateway: all of it, or nothing, for one person.
+
+In the order of FHIR: deletions, creations, versions. Every refusal names the entry, and undoes the rest. What
+is another's answers as what is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from device_profiles.reading import ReadingSeries
+from fhir_mapping.errors import NotAnOpaqueId
+from fhir_mapping.identifiers import device_digest
+from fhir_mapping.ingest import Creation, Deletion, Person, Replacement, Transaction
+from fhir_mapping.opaque import ReadingIds
+from fhir_mapping.opaque import ReadingKey as OpaqueKey
+from fhir_mapping.received import Received, series_of
+from gateway.api.outcomes import Issue, Refused, refused
+from gateway.space.references import Named, References
+from storage import devices, erasure, ingest, revisions, tenants
+from storage.annotations import ReadingKey
+from storage.connection import Connection
+from storage.devices import StoredDevice
+from storage.errors import PatientOfAnother, PatientQuota, ReadingQuota
+from storage.gateways import Bearer
+from storage.observation_versions import FIRST, Version
+from storage.revisions import (
+    ReadingAbsent,
+    ReadingDiffers,
+    ReadingErased,
+    RevisionRefused,
+    Told,
+    VersionStale,
+)
+from storage.tenants import SpacePatient
+
+ONE_PERSON: Final = "A transaction is for one person: send those of others in another one."
+NOBODY: Final = "There is no such person here, or another gateway brought them."
+NO_SUCH_DEVICE: Final = (
+    "The device is not the one that the identifier names, or is not here yet: send the Device with it."
+)
+NO_SUCH_ZONE: Final = "There is no time zone of this name."
+TWICE: Final = "The same Observation is named twice."
+
+_STATUS: Final[Mapping[type[RevisionRefused], HTTPStatus]] = {
+    ReadingAbsent: HTTPStatus.NOT_FOUND,
+    ReadingErased: HTTPStatus.GONE,
+    VersionStale: HTTPStatus.PRECONDITION_FAILED,
+    ReadingDiffers: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+Key = TypeVar("Key", bound=Hashable)
+Observed = TypeVar("Observed", Creation, Replacement)
+
+
+class Result(NamedTuple):
+    """What became of an entry. `name`: `Observation/{id}`; None for what is gone."""
+
+    status: HTTPStatus
+    name: str | None = None
+    version: Version = FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Who feeds, at which space, when."""
+
+    ids: ReadingIds
+    base: str
+    gateway: Bearer
+    now: datetime
+
+    @property
+    def author(self) -> str:
+        """Who says what a gateway tells of readings."""
+        return f"gateway {self.gateway.gateway_id}"
+
+
+async def take(conn: Connection, feed: Feed, asked: Transaction) -> list[Result]:
+    """Takes in all that a transaction asks for, in the transaction of `conn`; a result for each entry.
+
+    Raises Refused, and what storage raises: the transaction is then to be given up.
+    """
+    if not asked.entries:
+        return []
+    work = _Work(conn, feed, asked)
+    await work.find_person()
+    await work.delete()
+    await work.know_devices()
+    await work.create()
+    await work.revise()
+    await work.count()
+    return [work.results[number] for number in range(asked.entries)]
+
+
+class _Work:
+    """One transaction under way. Results are by the number of the entry."""
+
+    def __init__(self, conn: Connection, feed: Feed, asked: Transaction) -> None:
+        self._conn = conn
+        self._feed = feed
+        self._asked = asked
+        self._references = References.of(asked, feed.ids, feed.base)
+        self._devices: dict[str, StoredDevice] = {}
+        self._more = 0
+        self.results: dict[int, Result] = {}
+
+    async def find_person(self) -> None:
+        """Finds or makes the one person that everything is of."""
+        named = self._named()
+        people = self._asked.people
+        patient = await self._known(named)
+        status = HTTPStatus.OK
+        if patient is None:
+            patient, status = await self._new(people[0]), HTTPStatus.CREATED
+        self._patient = patient
+        for person in people:
+            name = f"Patient/{self._feed.ids.patient(patient.patient_id)}"
+            self.results[person.entry] = Result(status, name)
+
+    def _named(self) -> set[Named]:
+        """Everybody who is named. Raises Refused for a reference to nobody."""
+        named = {Named(uuid=person.uuid) for person in self._asked.people}
+        told: Sequence[Creation | Replacement] = (*self._asked.creations, *self._asked.replacements)
+        nobody = []
+        for subject, entries in _grouped(told, lambda one: one.said.subject).items():
+            who = self._references.person(subject)
+            if who is None:
+                nobody += entries
+            else:
+                named.add(who)
+        if nobody:
+            raise _refused(HTTPStatus.UNPROCESSABLE_ENTITY, nobody, "resource.subject", NOBODY)
+        named |= {Named(patient_id=self._key(one).patient_id) for one in self._asked.replacements}
+        return named | {Named(patient_id=self._key(one).patient_id) for one in self._asked.deletions}
+
+    async def _known(self, named: set[Named]) -> SpacePatient | None:
+        """The person that is named, if they are here; None where the Bundle brings them."""
+        gateway = self._feed.gateway
+        found: set[SpacePatient | None] = set()
+        for who in named:
+            if who.patient_id is not None:
+                patient = await tenants.linked(
+                    self._conn, gateway.tenant_id, gateway.gateway_id, who.patient_id
+                )
+                if patient is None:
+                    raise self._nobody()
+                found.add(patient)
+            elif who.uuid is not None:
+                found.add(await self._of_uuid(who))
+        brought = {person.uuid for person in self._asked.people}
+        if len(found) > 1 or len(brought) > 1:
+            raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Bundle", ONE_PERSON)
+        patient = next(iter(found), None)
+        if patient is None and not brought:
+            raise self._nobody()
+        return patient
+
+    async def _of_uuid(self, who: Named) -> SpacePatient | None:
+        gateway = self._feed.gateway
+        if who.uuid is None:
+            return None
+        allowed = gateway.patient_uuid in (None, who.uuid)
+        joins = gateway.patient_uuid == who.uuid
+        try:
+            if allowed:
+                return await tenants.patient_of(
+                    self._conn, gateway.tenant_id, gateway.gateway_id, who.uuid, joins=joins
+                )
+        except PatientOfAnother:
+            pass
+        entries = [person.entry for person in self._asked.people]
+        if not entries:
+            raise self._nobody()
+        raise _refused(HTTPStatus.FORBIDDEN, entries, "resource", PatientOfAnother.sentence)
+
+    async def _new(self, person: Person) -> SpacePatient:
+        gateway = self._feed.gateway
+        zone = person.timezone or "UTC"
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise _refused(
+                HTTPStatus.UNPROCESSABLE_ENTITY, [person.entry], "resource.extension", NO_SUCH_ZONE
+            ) from None
+        try:
+            return await tenants.add_patient(
+                self._conn, gateway.tenant_id, gateway.gateway_id, person.uuid, person.name, zone
+            )
+        except (PatientQuota, PatientOfAnother) as error:
+            raise _refused(HTTPStatus.FORBIDDEN, [person.entry], "resource", error.sentence) from None
+
+    def _nobody(self) -> Refused:
+        """The same answer for who is not here and who is another's."""
+        told: Sequence[Creation | Replacement | Deletion] = (
+            *self._asked.creations,
+            *self._asked.replacements,
+            *self._asked.deletions,
+        )
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if self._asked.creations else HTTPStatus.NOT_FOUND
+        return _refused(status, [one.entry for one in told], "resource", NOBODY)
+
+    def _key(self, one: Replacement | Deletion) -> OpaqueKey:
+        """The key under an id. Raises Refused."""
+        try:
+            return self._feed.ids.decode(one.fhir_id)
+        except NotAnOpaqueId:
+            raise _refused(HTTPStatus.NOT_FOUND, [one.entry], "resource", ReadingAbsent.sentence) from None
+
+    async def delete(self) -> None:
+        """Erases; what was erased before is gone already."""
+        keys = {one: _reading_key(self._key(one)) for one in self._asked.deletions}
+        if not keys:
+            return
+        receipt = await erasure.erase_records(
+            self._conn, self._patient.patient_id, keys.values(), now=self._feed.now
+        )
+        self._more -= receipt.readings
+        if receipt.readings < len(set(keys.values())):
+            gone = await erasure.erased(self._conn, self._patient.patient_id, list(keys.values()))
+            absent = [one.entry for one, key in keys.items() if key not in gone]
+            if absent:
+                raise _refused(HTTPStatus.NOT_FOUND, absent, "resource", ReadingAbsent.sentence)
+        for one in keys:
+            self.results[_number(one.entry)] = Result(HTTPStatus.NO_CONTENT)
+
+    async def know_devices(self) -> None:
+        """The person's devices, those that the Bundle brings among them."""
+        stored = await devices.of_patient(self._conn, self._patient.patient_id, forgotten=True)
+        self._devices = {device_digest(self._patient.uuid, one.device.identity): one for one in stored}
+        for meter in self._asked.meters:
+            status = HTTPStatus.OK
+            if meter.digest not in self._devices:
+                device = meter.device(self._patient.uuid)
+                self._devices[meter.digest] = await devices.register(
+                    self._conn, self._patient.patient_id, device
+                )
+                status = HTTPStatus.CREATED
+            device_id = self._devices[meter.digest].device_id
+            name = f"Device/{self._feed.ids.device(self._patient.patient_id, device_id)}"
+            self.results[meter.entry] = Result(status, name)
+        self._check_devices()
+
+    def _check_devices(self) -> None:
+        """That each Observation names the device of its identifier, and that the device is here."""
+        told: Sequence[Creation | Replacement] = (*self._asked.creations, *self._asked.replacements)
+        digests = {one.device_id: digest for digest, one in self._devices.items()}
+        wrong = []
+        for (reference, digest), entries in _grouped(
+            told, lambda one: (one.said.device, one.said.digest)
+        ).items():
+            if self._references.device(reference, digests) != digest or digest not in self._devices:
+                wrong += entries
+        if wrong:
+            raise _refused(HTTPStatus.UNPROCESSABLE_ENTITY, wrong, "resource.device", NO_SUCH_DEVICE)
+
+    async def create(self) -> None:
+        """Stores the readings that are not there, device by device, always in one order."""
+        for device, made in self._by_device(self._asked.creations):
+            series = self._series(device, [one.said for one in made])
+            created = await ingest.create(self._conn, device, series, self._feed.author)
+            if created.erased:
+                entries = [made[row].entry for row in created.erased]
+                raise _refused(HTTPStatus.GONE, entries, "resource", ReadingErased.sentence)
+            self._more += created.stored
+            names = self._feed.ids.of_series(series)
+            for one, name, new, version in zip(made, names, created.new, created.versions, strict=True):
+                self.results[one.entry] = (
+                    Result(HTTPStatus.CREATED, f"Observation/{name}", Version(1, self._feed.now))
+                    if new
+                    else Result(HTTPStatus.OK, f"Observation/{name}", version)
+                )
+
+    async def revise(self) -> None:
+        """Takes in versions, device by device."""
+        for device, made in self._by_device(self._asked.replacements):
+            series = self._series(device, [one.said for one in made])
+            names = self._feed.ids.of_series(series)
+            other = [one.entry for one, name in zip(made, names, strict=True) if one.fhir_id != name]
+            if other:
+                raise _refused(HTTPStatus.UNPROCESSABLE_ENTITY, other, "resource", ReadingAbsent.sentence)
+            if len(set(names)) < len(names):
+                raise _refused(
+                    HTTPStatus.UNPROCESSABLE_ENTITY, [one.entry for one in made], "resource", TWICE
+                )
+            told = [Told(one.version or 0, one.said.in_error) for one in made]
+            try:
+                versions = await revisions.revise(
+                    self._conn, device, series, told, self._feed.author, self._feed.now
+                )
+            except RevisionRefused as error:
+                status = _STATUS[type(error)]
+                raise _refused(status, [made[error.row].entry], "resource", error.sentence) from None
+            for one, name, version in zip(made, names, versions, strict=True):
+                self.results[_number(one.entry)] = Result(HTTPStatus.OK, f"Observation/{name}", version)
+
+    async def count(self) -> None:
+        """Counts what came, within what the tenant may have of each person."""
+        if not self._more:
+            return
+        readings = await tenants.count_readings(self._conn, self._patient.patient_id, self._more)
+        most = await tenants.most_readings(self._conn, self._feed.gateway.tenant_id)
+        if self._more > 0 and most is not None and readings > most:
+            raise refused(HTTPStatus.FORBIDDEN, "Bundle", ReadingQuota.sentence)
+
+    def _by_device(self, told: Sequence[Observed]) -> Iterable[tuple[StoredDevice, list[Observed]]]:
+        grouped: dict[str, list[Observed]] = {}
+        for one in told:
+            grouped.setdefault(one.said.digest, []).append(one)
+        of_device = [(self._devices[digest], made) for digest, made in grouped.items()]
+        return sorted(of_device, key=lambda pair: pair[0].device_id)
+
+    def _series(self, device: StoredDevice, said: Sequence[Received]) -> ReadingSeries:
+        series = series_of(said)
+        return replace(
+            series,
+            patient_id=self._patient.patient_id,
+            patient_uuid=self._patient.uuid,
+            device_id=np.full(len(series), device.device_id, np.int32),
+            devices={device.device_id: device.device},
+        )
+
+
+def _grouped(
+    told: Iterable[Creation | Replacement], key: Callable[[Creation | Replacement], Key]
+) -> dict[Key, list[int | None]]:
+    """The numbers of entries, by what they have in common."""
+    found: dict[Key, list[int | None]] = {}
+    for one in told:
+        found.setdefault(key(one), []).append(one.entry)
+    return found
+
+
+def _reading_key(key: OpaqueKey) -> ReadingKey:
+    return ReadingKey(key.recorded_at, key.sequence, key.device_id, key.ordinal)
+
+
+def _number(entry: int | None) -> int:
+    """The number of an entry; 0 for what came without a Bundle, which is one."""
+    return entry or 0
+
+
+def _refused(status: HTTPStatus, entries: Iterable[int | None], part: str, sentence: str) -> Refused:
+    """Entries that are refused for one reason."""
+    alone = part.replace("resource", "Observation", 1)
+    return Refused(
+        status,
+        [
+            Issue(alone if entry is None else f"Bundle.entry[{entry}].{part}", sentence, {})
+            for entry in sorted(entries, key=_number)
+        ],
+    )
