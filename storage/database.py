@@ -18,10 +18,10 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from device_profiles.errors import StorageError
+from storage.addresses import Addresses, addresses_of, user_of
 from storage.arrays import register_arrays
 from storage.cluster import ROOT_PARENT
 from storage.connection import Connection
@@ -65,21 +65,10 @@ class Health:
     embedded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Addresses:
-    """A connection string per role. `shelf_owner` migrates the shelf's database."""
-
-    owner: str
-    writer: str
-    reader: str
-    shelf: str
-    shelf_owner: str
-
-
 class Database:
     """The pools of one program. Made by `Database.open`."""
 
-    def __init__(self, addresses: _Addresses, server: EmbeddedServer | None, limits: PoolLimits) -> None:
+    def __init__(self, addresses: Addresses, server: EmbeddedServer | None, limits: PoolLimits) -> None:
         self._addresses = addresses
         self._server = server
         self._limits = limits
@@ -113,7 +102,7 @@ class Database:
         if dsn is None and (space or shelf is None):
             server = await asyncio.to_thread(EmbeddedServer.hold, home, root_parent)
         try:
-            database = cls(_addresses(server, dsn, writer, reader, shelf), server, limits)
+            database = cls(addresses_of(server, dsn, writer, reader, shelf), server, limits)
             try:
                 await database._migrate("space" if space else "shelf")
                 yield database
@@ -130,7 +119,7 @@ class Database:
         """The home's own server, its databases as they are, for `owned` alone: what a restore begins with."""
         server = await asyncio.to_thread(EmbeddedServer.hold, home, root_parent)
         try:
-            yield cls(_addresses(server, None, None, None, None), server, USUAL_LIMITS)
+            yield cls(addresses_of(server, None, None, None, None), server, USUAL_LIMITS)
         finally:
             await asyncio.to_thread(server.release)
 
@@ -245,9 +234,11 @@ class Database:
         try:
             async with await AsyncConnection.connect(own, autocommit=True, **_CONNECTING) as conn:
                 if which == "space":
-                    await migrate_space(conn, _user(self._addresses.writer), _user(self._addresses.reader))
+                    await migrate_space(
+                        conn, user_of(self._addresses.writer), user_of(self._addresses.reader)
+                    )
                 else:
-                    await migrate_shelf(conn, _user(self._addresses.shelf))
+                    await migrate_shelf(conn, user_of(self._addresses.shelf))
         except psycopg.Error as problem:
             raise self._meaning(problem, connecting=True) from None
         self._migrated.add(which)
@@ -279,26 +270,3 @@ class Database:
 
 async def _configure(conn: Connection) -> None:
     register_arrays(conn)
-
-
-def _addresses(
-    server: EmbeddedServer | None, dsn: str | None, writer: str | None, reader: str | None, shelf: str | None
-) -> _Addresses:
-    if server is not None:
-        own_shelf = server.shelf_owner_address() if shelf is None else shelf
-        return _Addresses(
-            owner=server.address("owner"),
-            writer=writer or server.address("writer"),
-            reader=reader or server.address("reader"),
-            shelf=shelf or server.address("shelf"),
-            shelf_owner=own_shelf,
-        )
-    owner = dsn or shelf or ""
-    return _Addresses(owner, writer or owner, reader or owner, shelf or owner, shelf or owner)
-
-
-def _user(address: str) -> str | None:
-    try:
-        return conninfo_to_dict(address).get("user")  # type: ignore[return-value]
-    except psycopg.ProgrammingError:
-        raise DatabaseUnreachable from None

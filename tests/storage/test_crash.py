@@ -16,8 +16,9 @@ from psycopg.errors import DiskFull as PostgresDiskFull
 
 from device_profiles.errors import StorageError
 from storage import patients, readings
+from storage.addresses import Addresses
 from storage.cluster import ROOT_PARENT, place_of
-from storage.database import Database, _Addresses
+from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
 from storage.errors import DatabaseInterrupted, DiskFull
 from storage.patients import Patient
@@ -31,7 +32,7 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 from storage import devices, readings
-from storage.database import Database, _Addresses
+from storage.database import Database
 from tests.storage.samples import glucose, segment
 
 async def main():
@@ -179,4 +180,4 @@ async def fill_up(database: Database, patient: Patient, disk: Path) -> None:
 
 
 def meaning_of_a_full_disk() -> StorageError:
-    return Database(_Addresses("", "", "", "", ""), None)._meaning(PostgresDiskFull("full"))
+    return Database(Addresses("", "", "", "", ""), None)._meaning(PostgresDiskFull("full"))

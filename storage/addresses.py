@@ -1,0 +1,47 @@
+"""Where each role's database is: a connection string per role, from the settings or of the home's own server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from storage.embedded import EmbeddedServer
+from storage.errors import DatabaseUnreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """A connection string per role. `shelf_owner` migrates the shelf's database."""
+
+    owner: str
+    writer: str
+    reader: str
+    shelf: str
+    shelf_owner: str
+
+
+def addresses_of(
+    server: EmbeddedServer | None, dsn: str | None, writer: str | None, reader: str | None, shelf: str | None
+) -> Addresses:
+    """The addresses of the home's own server, else those that were named; a role without one has the owner's."""
+    if server is not None:
+        own_shelf = server.shelf_owner_address() if shelf is None else shelf
+        return Addresses(
+            owner=server.address("owner"),
+            writer=writer or server.address("writer"),
+            reader=reader or server.address("reader"),
+            shelf=shelf or server.address("shelf"),
+            shelf_owner=own_shelf,
+        )
+    owner = dsn or shelf or ""
+    return Addresses(owner, writer or owner, reader or owner, shelf or owner, shelf or owner)
+
+
+def user_of(address: str) -> str | None:
+    """The role that an address names. Raises DatabaseUnreachable for what is no address."""
+    try:
+        return conninfo_to_dict(address).get("user")  # type: ignore[return-value]
+    except psycopg.ProgrammingError:
+        raise DatabaseUnreachable from None
