@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import IntEnum, IntFlag
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -281,12 +281,11 @@ class ReadingSeries:
     def take(self, rows: npt.NDArray[np.intp]) -> ReadingSeries:
         """Some of the rows, in this order."""
         places = {row: place for place, row in enumerate(rows.tolist())}
-        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
-        beside = {
-            name: {places[row]: said for row, said in getattr(self, name).items() if row in places}
-            for name in ("contexts", "quantities", "notes")
-        }
-        return replace(self, **columns, **beside)
+        taken: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        for name in ("contexts", "quantities", "notes"):
+            beside = getattr(self, name)
+            taken[name] = {places[row]: said for row, said in beside.items() if row in places}
+        return replace(self, **taken)
 
     def values(self) -> npt.NDArray[np.float64]:
         """The first quantity of each row in its own unit, NaN where it is absent. Shape: (n,)."""

@@ -338,6 +338,14 @@ class UnknownShare(StorageError):
     sentence = "There is no such share. List them with: passerelle share list"
 
 
+class UnknownSpace(StorageError):
+    """The person feeds no space at this address."""
+
+    sentence = (
+        "This person feeds no space at that address. See which with: passerelle space status --patient NAME"
+    )
+
+
 class UnknownLink(StorageError):
     """The shelf has no such link, or it belongs to another uploader."""
 

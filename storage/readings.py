@@ -175,10 +175,8 @@ async def page_of_device(
     if beside.left_out:
         rows = row_of_key(columns)
         left_out[[rows[key] for key in beside.left_out if key in rows]] = True
-    by_row = beside.by_row(columns)
-    series = ReadingSeries(
-        patient_id=patient_id, patient_uuid=patient.uuid, devices=owned, **columns, **by_row
-    )
+    fields: dict[str, Any] = {**columns, **beside.by_row(columns)}
+    series = ReadingSeries(patient_id=patient_id, patient_uuid=patient.uuid, devices=owned, **fields)
     return Page(series, left_out)
 
 
