@@ -1,4 +1,4 @@
-"""Where each role's database is: a connection string per role, from the settings or of the home's own server."""
+"""Where each role's database is: a connection string per role, as set, or of the home's own server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Addresses:
 def addresses_of(
     server: EmbeddedServer | None, dsn: str | None, writer: str | None, reader: str | None, shelf: str | None
 ) -> Addresses:
-    """The addresses of the home's own server, else those that were named; a role without one has the owner's."""
+    """Those of the home's own server, else those that were named; a role without one has the owner's."""
     if server is not None:
         own_shelf = server.shelf_owner_address() if shelf is None else shelf
         return Addresses(

@@ -230,15 +230,14 @@ class Database:
         """Once per program and database."""
         if which in self._migrated:
             return
-        own = self._addresses.owner if which == "space" else self._addresses.shelf_owner
+        at = self._addresses
+        own = at.owner if which == "space" else at.shelf_owner
         try:
             async with await AsyncConnection.connect(own, autocommit=True, **_CONNECTING) as conn:
                 if which == "space":
-                    await migrate_space(
-                        conn, user_of(self._addresses.writer), user_of(self._addresses.reader)
-                    )
+                    await migrate_space(conn, user_of(at.writer), user_of(at.reader))
                 else:
-                    await migrate_shelf(conn, user_of(self._addresses.shelf))
+                    await migrate_shelf(conn, user_of(at.shelf))
         except psycopg.Error as problem:
             raise self._meaning(problem, connecting=True) from None
         self._migrated.add(which)
