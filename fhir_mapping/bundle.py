@@ -106,16 +106,53 @@ def transaction(
     *,
     dialect: Dialect = INTERNATIONAL,
     subject: Mapping[str, object] | None = None,
+    zone: str | None = None,
 ) -> bytes:
     """What a gateway sends to a space: each resource created once, by its identifier (rule 7).
 
     `subject`: the Reference to the person where the space already knows them: then no Patient is sent. For
-    Mon espace santé send a series of one reading at a time: it takes exactly one Observation. Raises as
-    `observation.render`.
+    Mon espace santé send a series of one reading at a time: it takes exactly one Observation. `zone`: the
+    person's, by its name. Raises as `observation.render`.
     """
-    around = _around(series, ids, create=True, subject=subject)
+    around = surroundings(series, ids, subject=subject, zone=zone)
     observations = pieces(series, ids, dialect=dialect, form=Form.TRANSACTION, subject=subject)
     return bundle("transaction", around, observations)
+
+
+def surroundings(
+    series: ReadingSeries,
+    ids: ReadingIds,
+    *,
+    subject: Mapping[str, object] | None = None,
+    zone: str | None = None,
+) -> list[bytes]:
+    """The entries of a transaction before its Observations: the person, unless known there, and devices."""
+    return _around(series, ids, create=True, subject=subject, zone=zone)
+
+
+def change(rendered: bytes, fhir_id: str, etag: str, *, in_error: bool = False) -> bytes:
+    """An entry that puts a rendered Observation (Form.RESOURCE) in the place of a version of it.
+
+    `fhir_id`: the receiver's own id; `etag`: of the version that it replaces. `in_error`: it is not this
+    person's; FHIR has a status for it.
+    """
+    resource = _under(fhir_id, rendered)
+    if in_error:  # the first member of that name is the Observation's own: a quotation mark in a text is \"
+        resource = resource.replace(b'"status":"final"', b'"status":"entered-in-error"', 1)
+    request = {"method": "PUT", "url": f"Observation/{fhir_id}", "ifMatch": etag}
+    return b'{"resource":%s,"request":%s}' % (resource, dumps(request))
+
+
+def deletion(fhir_id: str) -> bytes:
+    """An entry that deletes an Observation, by the receiver's own id."""
+    return b'{"request":%s}' % dumps({"method": "DELETE", "url": f"Observation/{fhir_id}"})
+
+
+def _under(fhir_id: str, rendered: bytes) -> bytes:
+    """A rendered Observation with another id."""
+    start = b'{"resourceType":"Observation","id":'
+    after = rendered.index(b'"', len(start) + 1) + 1
+    return start + dumps(fhir_id) + rendered[after:]
 
 
 _PHRASES: Final = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}
@@ -167,13 +204,14 @@ def _around(
     patient_name: str | None = None,
     create: bool = False,
     subject: Mapping[str, object] | None = None,
+    zone: str | None = None,
 ) -> list[bytes]:
     """The entries of the person, unless they are known there, and of the devices that a series mentions."""
     person = ids.patient(series.patient_id)
     owner = subject or {"reference": ALONE.reference("Patient", person)}
     entries = []
     if subject is None:
-        made = resources.patient(person, series.patient_uuid, patient_name)
+        made = resources.patient(person, series.patient_uuid, patient_name, zone)
         once = f"identifier={URI_SYSTEM}|{series.patient_uuid.urn}"
         entries.append(
             entry(made, ALONE.full_url("Patient", person), _create("Patient", once) if create else None)

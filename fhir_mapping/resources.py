@@ -28,6 +28,8 @@ from fhir_mapping.times import instant
 
 Json = dict[str, object]
 
+TIMEZONE: Final = "http://hl7.org/fhir/StructureDefinition/timezone"
+"""The standard extension that carries a person's zone: a space counts days as the person does."""
 KIND: Final = f"{OURS}:kind"
 """Our code system of kinds: what a grant may be limited to."""
 _PERSONAL_HEALTH_DEVICE: Final = Coding(MDC, "65573", "MDC_MOC_VMS_MDS_SIMP")
@@ -41,13 +43,15 @@ def concept(*codings: Coding) -> Json:
     return {"coding": [coding.json() for coding in codings]}
 
 
-def patient(fhir_id: str, uuid: UUID, name: str | None = None) -> bytes:
-    """A Patient: the person's one UUID, and their name only where it is to be told."""
+def patient(fhir_id: str, uuid: UUID, name: str | None = None, zone: str | None = None) -> bytes:
+    """A Patient: the person's one UUID, and their name and time zone only where they are to be told."""
     label = clean(name)
+    extensions = [{"url": TIMEZONE, "valueCode": zone}] if zone else []
     return dumps(
         {
             "resourceType": "Patient",
             "id": fhir_id,
+            **({"extension": extensions} if extensions else {}),
             "identifier": [patient_identifier(uuid)],
             **({"name": [{"text": label}]} if label else {}),
         }
