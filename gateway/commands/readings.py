@@ -1,16 +1,13 @@
-"""`passerelle import`, `export`, `report`: readings in from files, out to files, and their numbers."""
+"""`passerelle import`, `export`: readings in from files, and out to files."""
 
 from __future__ import annotations
 
-import math
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,10 +16,6 @@ from gateway import terminal
 from gateway.commands.options import Json, PatientName, Zone
 from gateway.commands.people import tell_if_new
 from gateway.file_errors import why
-
-if TYPE_CHECKING:
-    from gateway.reports.period import Period
-    from gateway.reports.statistics import GlucoseStatistics
 
 
 class FileFormat(StrEnum):
@@ -44,26 +37,10 @@ class FileUnwritable(PasserelleError):
     sentence = "{file} cannot be written: {why}. Choose another file with -o."
 
 
-FIGURES = {
-    "Share of the expected readings": "%",
-    "Mean": "mg/dL",
-    "Standard deviation": "mg/dL",
-    "Coefficient of variation": "%",
-    "Glucose management indicator": "%",
-    "Time below 54 mg/dL": "%",
-    "Time from 54 to 69 mg/dL": "%",
-    "Time from 70 to 180 mg/dL": "%",
-    "Time from 181 to 250 mg/dL": "%",
-    "Time above 250 mg/dL": "%",
-}
-"""What `report` prints, in its order, each with its unit."""
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command(name="import")(import_file)
     app.command(name="export")(export)
-    app.command(name="report")(report)
 
 
 def import_file(
@@ -154,71 +131,3 @@ def export(
 def _give_up_stdout() -> None:
     """What could not be written is not tried again when Python ends, which would be told a second time."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def report(
-    patient: PatientName,
-    days: Annotated[
-        int | None,
-        typer.Option(min=1, max=3660, help="So many days, ending with the last that has sensor data."),
-    ] = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day.")
-    ] = None,
-    last: Annotated[
-        datetime | None,
-        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DATE", help="Last day, included."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """The numbers of the consensus for a person's sensor readings."""
-    if days is not None and (first or last):
-        raise typer.BadParameter("give --days, or --from and --to", param_hint="--days")
-    if (first is None) != (last is None):
-        raise typer.BadParameter("--from and --to go together", param_hint="--from")
-    if first and last and first > last:
-        raise typer.BadParameter("--from comes after --to", param_hint="--from")
-
-    async def command() -> tuple[GlucoseStatistics, Period]:
-        from gateway.home import opened
-        from gateway.reports.request import sensor_report
-
-        bounds = (first.date(), last.date()) if first and last else None
-        async with opened() as home:
-            return await sensor_report(home.database, patient, bounds or (days or 14))
-
-    statistics, period = terminal.run(command())
-    answer = {
-        "from": period.first.isoformat(),
-        "to": period.last.isoformat(),
-        "timezone": period.zone.key,
-        **asdict(statistics),
-    }
-    if as_json:
-        terminal.write_json(answer)
-    else:
-        _write_report(answer)
-
-
-def _write_report(answer: dict[str, Any]) -> None:
-    terminal.say(
-        "{first} to {last}, sensor readings: {n}", first=answer["from"], last=answer["to"], n=answer["n"]
-    )
-    if not answer["n"]:
-        terminal.say("There is no sensor reading in these days.")
-        return
-    names = ("completeness_percent", "mean_mg_dl", "sd_mg_dl", "cv_percent", "gmi_percent")
-    values = (*(answer[name] for name in names), *_summing_to_100(answer["time_in_range"].values()))
-    for (name, unit), value in zip(FIGURES.items(), values, strict=True):
-        figure = terminal.tr("not enough readings") if value is None else terminal.number(value, unit)
-        print(f"  {terminal.tr(name):<38} {figure}")  # noqa: T201
-
-
-def _summing_to_100(percents: Iterable[float]) -> list[float]:
-    """The percentages with one decimal each that together are 100 (largest remainder)."""
-    tenths = [10 * percent for percent in percents]
-    shown = [math.floor(value) for value in tenths]
-    by_remainder = sorted(range(len(tenths)), key=lambda row: shown[row] - tenths[row])
-    for row in by_remainder[: 1000 - sum(shown)]:
-        shown[row] += 1
-    return [value / 10 for value in shown]

@@ -1,20 +1,56 @@
-"""From what a person asks for to the statistics of those days."""
+"""From what a person asks for to the report of those days."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from device_profiles.reading import Kind
+from device_profiles.reading import Kind, ReadingSeries
+from gateway.reports.episodes import Episode, episodes
+from gateway.reports.glucose_profile import ProfileBlock, glucose_profile
 from gateway.reports.period import Period
-from gateway.reports.statistics import GlucoseStatistics, summarise
+from gateway.reports.statistics import GlucoseStatistics, glucose, nominal_interval_minutes, summarise
+from gateway.reports.targets import GOALS, Goal, Situation
 from storage import patients, readings
 from storage.database import Database
 
 
+@dataclass(frozen=True, slots=True)
+class SensorReport:
+    """What a period's sensor readings say; `goals` with whether each is met."""
+
+    period: Period
+    situation: Situation
+    statistics: GlucoseStatistics
+    interval_minutes: int
+    goals: tuple[tuple[Goal, bool | None], ...]
+    episodes: dict[str, tuple[Episode, ...]]
+    profile: tuple[ProfileBlock, ...]
+
+    @classmethod
+    def of(cls, series: ReadingSeries, period: Period, situation: Situation) -> SensorReport:
+        """Of sensor readings that all lie within `period`, in order of time."""
+        sensor = glucose(series, Kind.INTERSTITIAL_GLUCOSE)
+        interval = nominal_interval_minutes(sensor)
+        statistics = summarise(series, period, situation)
+        return cls(
+            period=period,
+            situation=situation,
+            statistics=statistics,
+            interval_minutes=interval,
+            goals=tuple((goal, goal.met(statistics.time_in_range)) for goal in GOALS[situation]),
+            episodes=episodes(sensor, interval),
+            profile=glucose_profile(sensor, period.zone),
+        )
+
+
 async def sensor_report(
-    database: Database, name: str, asked: tuple[date, date] | int
-) -> tuple[GlucoseStatistics, Period]:
-    """The statistics of a person's sensor readings.
+    database: Database,
+    name: str,
+    asked: tuple[date, date] | int,
+    situation: Situation = Situation.STANDARD,
+) -> SensorReport:
+    """The report of a person's sensor readings.
 
     `asked`: a first and a last day in the person's zone, or a number of days that ends with the last local
     day that has sensor data (today where there is none). Raises `UnknownPatient`.
@@ -31,4 +67,4 @@ async def sensor_report(
         series = await readings.series(
             connection, patient.patient_id, kinds=kinds, start=period.start, end=period.end
         )
-    return summarise(series, period), period
+    return SensorReport.of(series, period, situation)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from device_profiles.reading import UNITS, Absent, Kind, ReadingSeries
 from gateway.reports.period import Period
+from gateway.reports.targets import LIMITS, Situation
 
 MG_DL_PER_MMOL_L = 18.0182
 """One constant for the whole house: molar mass of glucose 180.182 g/mol, divided by 10."""
@@ -21,9 +22,6 @@ SUFFICIENT_PERCENT = 70.0
 """Of the expected readings of a period; below it no GMI (Battelino 2019)."""
 
 RANGE_NAMES = ("very_low", "low", "target", "high", "very_high")
-
-# Classified in the unit written: converted first, 10.0 mmol/L would stand above 180 mg/dL.
-_LIMITS = {"mg/dL": (54.0, 70.0, 180.0, 250.0), "mmol/L": (3.0, 3.9, 10.0, 13.9)}
 
 Floats = npt.NDArray[np.float64]
 Ranges = npt.NDArray[np.int64]
@@ -76,18 +74,18 @@ _COLUMNS = tuple(
 )
 
 
-def ranges(series: ReadingSeries) -> Ranges:
+def ranges(series: ReadingSeries, situation: Situation = Situation.STANDARD) -> Ranges:
     """The range of each reading as an index into `RANGE_NAMES`, -1 where it has no value. Shape: (n,)."""
     values = series.values()
     classes = np.full(len(series), -1, dtype=np.int64)
-    for unit, (very_low, low, high, very_high) in _LIMITS.items():
+    for unit, limits in LIMITS[situation].items():
         rows = (series.unit == UNITS.index(unit)) & (series.absent == 0)
         written = values[rows]
         classes[rows] = (
-            (written >= very_low).astype(np.int64)
-            + (written >= low)
-            + (written > high)
-            + (written > very_high)
+            (written >= limits.very_low).astype(np.int64)
+            + (written >= limits.low)
+            + (written > limits.high)
+            + (written > limits.very_high)
         )
     classes[series.absent == Absent.BELOW_RANGE] = 0
     classes[series.absent == Absent.ABOVE_RANGE] = 4
@@ -120,10 +118,12 @@ def gmi_percent(mean: float) -> float:
     return 3.31 + 0.02392 * mean
 
 
-def summarise(series: ReadingSeries, period: Period) -> GlucoseStatistics:
-    """The statistics of sensor readings that all lie within `period`."""
+def summarise(
+    series: ReadingSeries, period: Period, situation: Situation = Situation.STANDARD
+) -> GlucoseStatistics:
+    """The statistics of sensor readings that all lie within `period`, in the ranges of a situation."""
     sensor = glucose(series, Kind.INTERSTITIAL_GLUCOSE)
-    classes = ranges(sensor)
+    classes = ranges(sensor, situation)
     counted = int(np.count_nonzero(classes >= 0))
     values = mg_dl(sensor)
     mean = float(values.mean()) if values.size else None

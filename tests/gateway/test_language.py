@@ -24,7 +24,7 @@ from gateway.api import problems, shelf, uploads
 from gateway.cli import app
 from gateway.commands import audit
 from gateway.commands.erasing import COUNTS
-from gateway.commands.readings import FIGURES
+from gateway.commands.reporting import EPISODES, FIGURES, RANGES, RANGES_IN_PREGNANCY
 from gateway.file_errors import OTHER, REASONS
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
 from gateway.terminal import UNEXPECTED
@@ -38,6 +38,9 @@ SAID_BY_NAME = {
     *(outcome.name.lower().replace("_", "-") for outcome in Outcome),
     *(f"no glucose value in {unit} is so small or so large" for unit in ("mg/dL", "mmol/L")),
     *FIGURES,
+    *EPISODES.values(),
+    *RANGES,
+    *RANGES_IN_PREGNANCY,
     *COUNTS.values(),
     *audit.REASONS.values(),
     "erased",
