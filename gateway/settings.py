@@ -20,6 +20,7 @@ from storage.pools import USUAL_LIMITS
 
 DEFAULT_SHELF_PORT = 8421
 DEFAULT_GATEWAY_PORT = 8420
+DEFAULT_SPACE_PORT = 8422
 SHELF_ADDRESS = "shelf-address"
 """The file of a home in which its shelf says where it is reached."""
 
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
     shelf_url: WebAddress | None = None
     """The shelf that links are put on; absent: the one of this home (`shelf_of`)."""
     public_url: WebAddress | None = None
-    """Where the world reaches this shelf, if not at the address it listens on."""
+    """Where the world reaches this shelf or space, if not at the address it listens on."""
     shelf_token: SecretStr | None = None
     """What the shelf's operator gave this gateway; absent: the token in `home`, for a shelf of this home."""
     backup_passphrase: SecretStr | None = None

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from device_profiles.errors import StorageError
-from fhir_mapping.bundle import operation_outcome
+from fhir_mapping.bundle import Severity, operation_outcome
 from gateway.api import problems
 from gateway.api.problems import Problem, not_understood, place_of
 from gateway.language import accepted_language, translate
@@ -55,7 +55,8 @@ class Refused(Problem):
     """Parts of what was sent are refused, all that were found: an issue for each."""
 
     def __init__(self, status: HTTPStatus, issues: Sequence[Issue]) -> None:
-        super().__init__(status, issues[0].sentence, **issues[0].details)
+        super().__init__(status, issues[0].sentence)
+        self.details = dict(issues[0].details)
         self.issues = tuple(issues[:MOST_ISSUES])
 
 
@@ -78,7 +79,7 @@ def render(problem: Problem, scope: Scope) -> Response:
     language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"))
     issues = problem.issues if isinstance(problem, Refused) else ()
     code = _CODES.get(problem.status, "exception")
-    told = [
+    told: list[tuple[Severity, str, str, str]] = [
         ("error", code, _sentence(sentence, details, language), expression)
         for expression, sentence, details in issues or [Issue("", problem.sentence, problem.details)]
     ]

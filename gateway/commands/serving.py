@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,30 +30,53 @@ def register(app: typer.Typer) -> None:
 def serve(
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", metavar="gateway|shelf", help="What this machine is; both unless given."),
+        typer.Option(
+            "--role",
+            metavar="gateway|shelf|space",
+            help="What this machine is; gateway and shelf unless given.",
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = LOOPBACK,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For a space: its certificate, as PEM, for HTTPS.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For a space: the certificate's private key, as PEM.")
+    ] = None,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
-    """Keep sharing: the shelf that others open links from, and the gateway's own jobs."""
+    """Keep sharing: the shelf that others open links from, the gateway's own jobs, or a space for many."""
     from gateway.serve import Role
 
     try:
-        roles = {Role(name) for name in role or list(Role)}
+        roles = {Role(name) for name in role or (Role.GATEWAY, Role.SHELF)}
     except ValueError:
-        raise typer.BadParameter("gateway or shelf", param_hint="--role") from None
-    terminal.run(_serve(roles, host, port, until_eof))
+        raise typer.BadParameter("gateway, shelf or space", param_hint="--role") from None
+    if Role.SPACE in roles and len(roles) > 1:
+        raise typer.BadParameter("a space is a process of its own: serve it alone", param_hint="--role")
+    if Role.SPACE not in roles and (certificate or key):
+        raise typer.BadParameter("this is for a space", param_hint="--certificate")
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("a certificate and its key come together", param_hint="--certificate")
+    if certificate is not None and key is not None:
+        terminal.run(_serve(roles, host, port, until_eof, (certificate, key)))
+    else:
+        terminal.run(_serve(roles, host, port, until_eof))
 
 
-async def _serve(roles: set[Role], host: str, port: int | None, until_eof: bool) -> None:
+async def _serve(
+    roles: set[Role], host: str, port: int | None, until_eof: bool, tls: tuple[Path, Path] | None = None
+) -> None:
     from gateway.serve import Role, stop_at_eof, stop_on_signals
-    from gateway.settings import DEFAULT_GATEWAY_PORT, DEFAULT_SHELF_PORT
+    from gateway.settings import DEFAULT_GATEWAY_PORT, DEFAULT_SHELF_PORT, DEFAULT_SPACE_PORT
 
     stop = stop_on_signals()
     if until_eof:
         stop_at_eof(stop)
-    if roles == {Role.SHELF}:
+    if roles == {Role.SPACE}:
+        await _space(host, port or DEFAULT_SPACE_PORT, stop, tls)
+    elif roles == {Role.SHELF}:
         await _shelf(host, port or DEFAULT_SHELF_PORT, stop)
     elif roles == {Role.GATEWAY}:
         await _gateway(host, port or DEFAULT_GATEWAY_PORT, stop)
@@ -99,6 +123,18 @@ async def _gateway(host: str, port: int, stop: asyncio.Event) -> None:
             await asyncio.gather(
                 serve_gateway(home, stop), serve_app(app, listening, stop, home.settings.stop_seconds)
             )
+
+
+async def _space(host: str, port: int, stop: asyncio.Event, tls: tuple[Path, Path] | None) -> None:
+    from gateway.serve import listening_socket, serve_app
+    from gateway.space.serving import opened_space, secured, space_address
+
+    secure = secured(tls)
+    with listening_socket(host, port) as listening:
+        address = space_address(host, listening.getsockname()[1], secure=secure is not None)
+        async with opened_space(address, sweep_until=stop) as (app, settings):
+            terminal.say("The space listens on {address}. Stop it with Ctrl-C.", address=address)
+            await serve_app(app, listening, stop, settings.stop_seconds, secure)
 
 
 async def _both(host: str, port: int, stop: asyncio.Event) -> None:
