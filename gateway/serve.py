@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -42,6 +43,9 @@ CONNECTIONS = 4096
 STOP_SECONDS = 20
 """What is under way when a server is stopped has this long to end, unless the settings say otherwise."""
 
+JOBS_SECONDS = 5
+"""A job that runs when its gateway is stopped has this long to end: a person waits, and may repeat it."""
+
 SWEEP_SECONDS = 600
 """Ciphertext of a link that is over stays no longer than this."""
 
@@ -51,6 +55,7 @@ class Role(StrEnum):
 
     GATEWAY = "gateway"
     SHELF = "shelf"
+    SPACE = "space"
 
 
 class PortInUse(PasserelleError):
@@ -152,11 +157,15 @@ class _Protocol(H11Protocol):
 
 
 async def serve_app(
-    app: Callable[..., Any], listening: socket.socket, stop: asyncio.Event, stop_seconds: int = STOP_SECONDS
+    app: Callable[..., Any],
+    listening: socket.socket,
+    stop: asyncio.Event,
+    stop_seconds: int = STOP_SECONDS,
+    secure: ssl.SSLContext | None = None,
 ) -> None:
     """Answer HTTP on `listening` until `stop`; what is under way then has `stop_seconds` to end.
 
-    Nothing of a request is logged here: a path can open a link.
+    `secure`: speak HTTPS. Nothing of a request is logged here: a path can open a link.
     """
     config = uvicorn.Config(
         app,
@@ -171,6 +180,9 @@ async def serve_app(
         timeout_keep_alive=KEEP_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
     )
+    if secure is not None:
+        config.load()
+        config.ssl = secure
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     await stop.wait()
@@ -254,8 +266,36 @@ async def sweep_shelf(database: Database, stop: asyncio.Event) -> None:
 
 
 async def serve_gateway(home: Home, stop: asyncio.Event) -> None:
-    """Run the gateway's jobs until `stop`."""
+    """Run the gateway's jobs until `stop`; those that run then have JOBS_SECONDS to end."""
     from gateway.jobs import scheduled  # noqa: PLC0415 (only this role needs the scheduler)
 
-    with scheduled(home):
+    with scheduled(home) as scheduler:
+        running = _Running(scheduler)
         await stop.wait()
+        scheduler.pause()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(running.none.wait(), JOBS_SECONDS)
+
+
+class _Running:
+    """How many jobs of a scheduler run."""
+
+    def __init__(self, scheduler: Any) -> None:
+        from apscheduler.events import (  # noqa: PLC0415 (only this role needs the scheduler)
+            EVENT_JOB_ERROR,
+            EVENT_JOB_EXECUTED,
+            EVENT_JOB_SUBMITTED,
+        )
+
+        self._begins = EVENT_JOB_SUBMITTED
+        self.none = asyncio.Event()
+        self.none.set()
+        self._count = 0
+        scheduler.add_listener(self._heard, EVENT_JOB_SUBMITTED | EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+
+    def _heard(self, event: Any) -> None:
+        self._count += 1 if event.code == self._begins else -1
+        if self._count > 0:
+            self.none.clear()
+        else:
+            self.none.set()

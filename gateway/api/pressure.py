@@ -26,8 +26,8 @@ TOO_OFTEN: Final = "This was asked too often. Wait a moment, then try again."
 TOO_MANY: Final = "Too many are served at this moment. Nothing was stored: try again in a moment."
 
 LONGEST_WAIT: Final = 900
-"""Seconds that a refused one is sent away for at most. With a minute, when all of a million come at once, being
-refused again and again costs more than being served: benchmarks/scale_rush.py, docs/scale.md."""
+"""Seconds that a refused one is sent away for at most. With a minute, when all of a million come at once, to
+refuse them again and again costs more than to serve them: benchmarks/scale_rush.py, docs/scale.md."""
 
 _USUAL_SECONDS: Final = 0.05
 """How long one served takes, before any was measured."""
