@@ -11,6 +11,7 @@ import typer
 
 from gateway import terminal, usage
 from gateway.commands import (
+    annotating,
     audit,
     backup,
     decoding,
@@ -41,7 +42,19 @@ def _passerelle(
     del version  # answered by main() before anything is loaded
 
 
-for group in (demonstration, radio, readings, people, sharing, serving, backup, erasing, audit, decoding):
+for group in (
+    demonstration,
+    radio,
+    readings,
+    annotating,
+    people,
+    sharing,
+    serving,
+    backup,
+    erasing,
+    audit,
+    decoding,
+):
     group.register(app)
 
 

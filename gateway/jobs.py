@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from device_profiles.errors import PasserelleError
-from gateway import auditing, retaining, sharing
+from gateway import annotating, auditing, retaining, sharing
 from gateway.claimed import Claims
 from gateway.home import Home
 
@@ -55,7 +55,7 @@ def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
         id="visit-shelf",
     )
     claims = Claims(home.database)
-    for job in (retaining.job(home), auditing.job(home)):
+    for job in (retaining.job(home), auditing.job(home), annotating.job(home)):
         scheduler.add_job(
             claims.run,
             "interval",

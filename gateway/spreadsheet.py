@@ -30,7 +30,7 @@ _ABSENT = {
     Absent.NOT_AT_RESOLUTION: "",
     Absent.RESERVED: "",
 }
-_MEALS = {1: "before-meal", 2: "after-meal", 3: "fasting", 4: "casual", 5: "bedtime"}
+MEALS = {1: "before-meal", 2: "after-meal", 3: "fasting", 4: "casual", 5: "bedtime"}
 
 
 def to_csv(series: ReadingSeries) -> str:
@@ -43,16 +43,16 @@ def to_csv(series: ReadingSeries) -> str:
         context = series.contexts.get(row)
         writer.writerow(
             (
-                _time(series, row),
+                time_of(series, row),
                 TimeSource(int(series.time_source[row])).slug,
                 Kind(int(series.kind[row])).slug,
-                _value(series, row),
+                value_of(series, row),
                 UNITS[int(series.unit[row])],
-                _MEALS.get(context.meal or 0, "") if context else "",
+                MEALS.get(context.meal or 0, "") if context else "",
                 _harmless(series.notes.get(row, "")),
                 "yes" if series.excluded[row] else "",
                 _harmless(" ".join(filter(None, (device.manufacturer, device.model)))) if device else "",
-                _recorded(series, row),
+                recorded_of(series, row),
                 int(series.sequence[row]),
             )
         )
@@ -63,13 +63,14 @@ def _moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _recorded(series: ReadingSeries, row: int) -> str:
+def recorded_of(series: ReadingSeries, row: int) -> str:
     """As the device wrote it, without a zone; empty where it knew no date."""
     recorded = _moment(int(series.recorded_at[row]))
     return "" if recorded == UNKNOWN_DATE else recorded.replace(tzinfo=None).isoformat()
 
 
-def _time(series: ReadingSeries, row: int) -> str:
+def time_of(series: ReadingSeries, row: int) -> str:
+    """When it was, with the person's offset to UTC; empty where nobody knows."""
     microseconds = int(series.effective_time[row])
     if microseconds == UNKNOWN_TIME:
         return ""
@@ -77,7 +78,8 @@ def _time(series: ReadingSeries, row: int) -> str:
     return _moment(microseconds).astimezone(offset).isoformat()
 
 
-def _value(series: ReadingSeries, row: int) -> str:
+def value_of(series: ReadingSeries, row: int) -> str:
+    """The first quantity exactly, or LO or HI; empty where there is none."""
     absent = int(series.absent[row])
     if absent:
         return _ABSENT[Absent(absent)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -76,6 +76,55 @@ async def add(
         await _renew_day(conn, patient_id, key, zone)
     await outbox.annotated(conn, patient_id, key.device_id, key.recorded_at)
     return Annotation(row[0], key, kind, value, author, row[1].astimezone(UTC))
+
+
+async def say(
+    conn: Connection,
+    patient_id: int,
+    key: ReadingKey,
+    kind: AnnotationKind,
+    author: str,
+    value: str | None = None,
+) -> None:
+    """Says something of a reading unless just that is said already. Raises UnknownReading."""
+    await _lock(conn, patient_id, key)
+    for said in await of_reading(conn, patient_id, key):
+        if said.withdrawn_at is None and (said.kind, said.value) == (kind, value):
+            return
+    await add(conn, patient_id, key, kind, author, value)
+
+
+async def take_back(
+    conn: Connection,
+    patient_id: int,
+    key: ReadingKey,
+    kinds: Collection[AnnotationKind],
+    before: datetime | None = None,
+) -> int:
+    """Takes back all that is said of these kinds (and was said `before`); how many there were.
+
+    Raises UnknownReading.
+    """
+    await _lock(conn, patient_id, key)
+    said = [each for each in await of_reading(conn, patient_id, key) if each.kind in kinds]
+    standing = [
+        each for each in said if each.withdrawn_at is None and (before is None or each.made_at < before)
+    ]
+    for annotation in standing:
+        await withdraw(conn, patient_id, annotation)
+    return len(standing)
+
+
+async def in_force(
+    conn: Connection, patient_id: int, first: datetime, last: datetime
+) -> tuple[Annotation, ...]:
+    """What is said of the readings between two `recorded_at`, both included, in the order it was said."""
+    values = {"patient_id": patient_id, "first": first, "last": last}
+    rows = await (await conn.execute(_SQL["in_force"], values)).fetchall()
+    return tuple(
+        Annotation(number, ReadingKey(at, sequence, device_id, ordinal), AnnotationKind(kind), *rest)
+        for at, sequence, device_id, ordinal, number, kind, *rest in rows
+    )
 
 
 async def withdraw(conn: Connection, patient_id: int, annotation: Annotation) -> None:

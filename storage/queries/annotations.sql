@@ -22,3 +22,10 @@ SELECT annotation_id, kind, value, author, made_at, withdrawn_at FROM passerelle
 WHERE patient_id = %(patient_id)s AND recorded_at = %(recorded_at)s AND sequence = %(sequence)s
   AND device_id = %(device_id)s AND ordinal = %(ordinal)s
 ORDER BY made_at, annotation_id
+
+-- name: in_force
+-- What is said of a patient's readings in a stretch of time, and by whom.
+SELECT recorded_at, sequence, device_id, ordinal, annotation_id, kind, value, author, made_at
+FROM passerelle.annotation
+WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s AND withdrawn_at IS NULL
+ORDER BY made_at, annotation_id

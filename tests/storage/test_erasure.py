@@ -79,7 +79,7 @@ async def fed(database: Database, patient: Patient, device: StoredDevice, readin
         await conn.execute(
             "INSERT INTO passerelle.delivery (recorded_at, patient_id, sequence, device_id, ordinal, state,"
             " version, space_id, remote_id, told_at)"
-            " SELECT recorded_at, patient_id, sequence, device_id, ordinal, 2, 1, %s, sequence::text, now()"
+            " SELECT recorded_at, patient_id, sequence, device_id, ordinal, 1, 1, %s, sequence::text, now()"
             " FROM passerelle.reading WHERE patient_id = %s AND device_id = %s"
             " ORDER BY recorded_at LIMIT %s",
             (space_id, patient.patient_id, device.device_id, readings),
@@ -258,7 +258,7 @@ async def test_a_receipt_of_each_space_is_complete_when_it_confirms(
                 (patient.patient_id,),
             )
         ).fetchall()
-    assert states == [(2, 10), (erasure.TO_ERASE, 100)]
+    assert states == [(1, 10), (erasure.TO_ERASE, 100)]
     await deleted_there(database, one)
     async with database.writer() as conn:
         assert await erasure.told(conn, patient.patient_id, one, NOW) == 1

@@ -166,7 +166,8 @@ BEGIN
     RETURN counted;
 END $$;
 
--- What spaces hold of these readings is theirs to erase: each is marked, and the receipt says how many.
+-- What spaces hold of these readings is theirs to erase: each is marked, and the receipt says how many. Where a
+-- space refused one (2) or erased it by itself (4) there is nothing to tell.
 CREATE FUNCTION passerelle.mark_deliveries(
     patient int4, erasure uuid, device int2, ats timestamptz[], sequences int4[], ordinals int2[]
 ) RETURNS int8
@@ -179,10 +180,17 @@ DECLARE
 BEGIN
     FOR fed IN SELECT s.space_id, s.url FROM passerelle.space s WHERE s.patient_id = mark_deliveries.patient LOOP
         IF ats IS NULL THEN
+            DELETE FROM passerelle.delivery d
+                WHERE d.patient_id = mark_deliveries.patient AND d.device_id = mark_deliveries.device
+                  AND d.space_id = fed.space_id AND (d.state = 4 OR (d.state = 2 AND d.remote_id IS NULL));
             UPDATE passerelle.delivery d SET state = 9
                 WHERE d.patient_id = mark_deliveries.patient AND d.device_id = mark_deliveries.device
                   AND d.space_id = fed.space_id AND d.state <> 9;
         ELSE
+            DELETE FROM passerelle.delivery d USING unnest(ats, sequences, ordinals) AS key (at, number, rank)
+                WHERE d.patient_id = mark_deliveries.patient AND d.device_id = mark_deliveries.device
+                  AND d.space_id = fed.space_id AND (d.state = 4 OR (d.state = 2 AND d.remote_id IS NULL))
+                  AND d.recorded_at = key.at AND d.sequence = key.number AND d.ordinal = key.rank;
             UPDATE passerelle.delivery d SET state = 9 FROM unnest(ats, sequences, ordinals) AS key (at, number, rank)
                 WHERE d.patient_id = mark_deliveries.patient AND d.device_id = mark_deliveries.device
                   AND d.space_id = fed.space_id AND d.state <> 9
