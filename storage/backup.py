@@ -15,47 +15,33 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from storage import archive
 from storage.archive import Draft
 from storage.cluster import private
 from storage.database import Database
 from storage.errors import BackupBusy, BackupDamaged, BackupDiffers, BackupNewer
-from storage.migrate import engine_of, steps_applied
-from storage.table_streams import Besides, Extent, Measure, TableReading, begin_snapshot, besides, tables_of
+from storage.migrate import engine_of
+from storage.schema_description import SCHEMAS, SchemaDescription, described
+from storage.table_streams import (
+    Extent,
+    Measure,
+    TableReading,
+    begin_snapshot,
+    tables_of,
+)
 
 FORM = 1
 """The form of the archive's members; a program that knows less refuses what is newer."""
-
-SCHEMAS = ("passerelle", "shelf")
 
 DESCRIPTION = "backup.json"
 MANIFEST = "manifest.json"
 _TABLES = "tables/"
 _FILES = "home/"
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaDescription:
-    """One schema: its steps with their checksums, its tables' columns, and what lies besides rows."""
-
-    steps: Mapping[int, str]
-    tables: Mapping[str, tuple[tuple[str, str], ...]]
-    besides: Besides
-
-    @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """As `Description.to_json` wrote it."""
-        months = {name: [date.fromisoformat(m) for m in each] for name, each in told["months"].items()}
-        return cls(
-            {int(number): checksum for number, checksum in told["steps"].items()},
-            {name: tuple((c, t) for c, t in columns) for name, columns in told["tables"].items()},
-            Besides(told["sequences"], months),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +179,7 @@ async def _write(
                 datetime.now(UTC),
                 space.info.server_version // 10_000,
                 await engine_of(space),
-                {
-                    schema: SchemaDescription(
-                        await steps_applied(conn, schema),
-                        {name: table.columns for name, table in tables[schema].items()},
-                        await besides(conn, schema, tables[schema]),
-                    )
-                    for schema, conn in conns.items()
-                },
+                {schema: await described(conn, schema, tables[schema]) for schema, conn in conns.items()},
             )
             draft.add(DESCRIPTION, description.to_json())
             for name, content in files.items():

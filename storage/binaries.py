@@ -56,6 +56,14 @@ def find_binaries() -> Binaries:
     raise NoDatabaseServer
 
 
+def binaries_of(major: int) -> Binaries | None:
+    """Those of one major version, wherever they are; None where they are not installed."""
+    for folder in (*_embedded(), *_installed()):
+        if (folder / "postgres").is_file() and _major(folder) == major:
+            return Binaries(folder, major)
+    return None
+
+
 def within_reach_of_all(binaries: Binaries, shelter: Path) -> Binaries:
     """The same programs where the server's account can run them.
 

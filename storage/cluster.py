@@ -148,6 +148,11 @@ class Place:
             return own and stat.S_ISDIR(found.st_mode)
         return False
 
+    def make(self) -> None:
+        """The folder itself, empty."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(mode=0o711 if self.account.uid is not None else 0o700)
+
     def erase(self) -> None:
         """Throws the folder away, data included. The server must not run."""
         elsewhere = self.socket_folder
@@ -190,7 +195,7 @@ def _place_of_root(home: Path, parent: Path) -> Place:
         draft.unlink()
     folder = Path(named.read_text())
     _make_enterable(folder)
-    return Place(folder, _server_account())
+    return Place(folder, _account_of(folder / "data") or _server_account())
 
 
 def _make_enterable(folder: Path) -> None:
@@ -198,6 +203,14 @@ def _make_enterable(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         folder.chmod(0o711)
+
+
+def _account_of(data: Path) -> Account | None:
+    """Whose the data are already: a PostgreSQL that is installed later brings an account of its own."""
+    with suppress(FileNotFoundError):
+        found = data.stat()
+        return Account(found.st_uid, found.st_gid) if found.st_uid else None
+    return None
 
 
 def _server_account() -> Account:
@@ -213,8 +226,10 @@ def make_cluster(place: Place, binaries: Binaries) -> None:
 
     Raises DiskFull, DiskReadOnly, AccountUnknown or ServerDidNotStart.
     """
-    half = place.folder / "data.half"
-    shutil.rmtree(half, ignore_errors=True)
+    for left in place.folder.glob("data.half*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # A name of its own: the initdb of a killed command may still be writing into the other.
+    half = place.folder / f"data.half-{secrets.token_hex(4)}"
     try:
         half.mkdir(mode=0o700)
         place.account.give(half)

@@ -15,7 +15,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -23,7 +23,8 @@ from typing import Self
 from psycopg import pq
 
 from device_profiles.errors import StorageError
-from storage.binaries import Binaries, find_binaries, within_reach_of_all
+from storage import upgrade
+from storage.binaries import OLDEST_MAJOR, Binaries, binaries_of, find_binaries, within_reach_of_all
 from storage.cluster import (
     ENVIRONMENT,
     ROOT_PARENT,
@@ -35,7 +36,7 @@ from storage.cluster import (
     private,
     storage_error,
 )
-from storage.errors import HomeBusy, HomeInUse, ServerDidNotStart, ServerOfAnotherMajor
+from storage.errors import HomeBusy, HomeInUse, ServerDidNotStart, ServerNewer, ServerOfAnotherMajor
 
 START_LIMIT = 60.0
 """Seconds that a start may take. After a crash the log is replayed first: 2.4 s when measured."""
@@ -208,19 +209,35 @@ class EmbeddedServer:
     def _start_unless_it_answers(self) -> None:
         if self._answers():
             return
-        binaries = find_binaries()
-        if self._place.account.uid is not None:
-            try:
-                binaries = within_reach_of_all(binaries, self._place.folder.parent)
-            except OSError as problem:
-                raise storage_error(str(problem), self._place.folder) from problem
+        binaries = self._within_reach(find_binaries())
+        self._end_unreachable()
+        EmbeddedServer(upgrade.target_of(self._place))._end_unreachable()  # noqa: SLF001 - its own class
+        upgrade.finish(self._place)
         made = made_by(self._place)
         if made is None:
             make_cluster(self._place, binaries)
         elif made != str(binaries.major):
-            raise ServerOfAnotherMajor(made_by=made, found=binaries.major)
-        self._end_unreachable()
+            self._upgrade(int(made), binaries)
         self._start(binaries)
+        upgrade.forget_older(self._place)
+
+    def _upgrade(self, made_by_major: int, binaries: Binaries) -> None:
+        """Raises ServerNewer, ServerOfAnotherMajor, or what `storage.upgrade` raises."""
+        if made_by_major > binaries.major:
+            raise ServerNewer(made_by=made_by_major, found=binaries.major)
+        older = binaries_of(made_by_major) if made_by_major >= OLDEST_MAJOR else None
+        if older is None:
+            raise ServerOfAnotherMajor(made_by=made_by_major, found=binaries.major)
+        upgrade.upgrade(self._place, self._within_reach(older), binaries, _serving)
+
+    def _within_reach(self, binaries: Binaries) -> Binaries:
+        """Where the account that the server runs under can run them."""
+        if self._place.account.uid is None:
+            return binaries
+        try:
+            return within_reach_of_all(binaries, self._place.folder.parent)
+        except OSError as problem:
+            raise storage_error(str(problem), self._place.folder) from problem
 
     def _start(self, binaries: Binaries) -> None:
         """Starts the server; again as long as a killed one's processes hold its memory."""
@@ -300,7 +317,7 @@ class EmbeddedServer:
                     path.unlink()
 
     def _end_unreachable(self) -> None:
-        """Ends a server of ours that lives without its socket (a cleaner of temporary folders took it)."""
+        """Ends a server of ours without a socket for us: a cleaner took it, or an upgrade was killed."""
         with suppress(OSError, ValueError):
             pid = int((self._place.data / "postmaster.pid").read_text().partition("\n")[0])
             if Path(f"/proc/{pid}/cwd").readlink() == self._place.data.resolve():
@@ -325,6 +342,17 @@ class EmbeddedServer:
                 if self._process is not None and self._process.poll() is not None:
                     return
                 time.sleep(_PAUSE)
+
+
+@contextmanager
+def _serving(place: Place, binaries: Binaries) -> Iterator[Callable[[str, str], str]]:
+    """A server for the block alone."""
+    server = EmbeddedServer(place)
+    server._start(binaries)  # noqa: SLF001 - its own class
+    try:
+        yield server._address  # noqa: SLF001
+    finally:
+        server._stop()  # noqa: SLF001
 
 
 @contextmanager

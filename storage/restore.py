@@ -18,7 +18,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from storage import archive
-from storage.backup import Contents, Description, SchemaDescription, read, sync_folder, table_of
+from storage.backup import Contents, read, sync_folder, table_of
 from storage.cluster import ROOT_PARENT, private, storage_error
 from storage.connection import Connection
 from storage.database import Database
@@ -27,15 +27,13 @@ from storage.errors import (
     BackupBusy,
     BackupDamaged,
     BackupDiffers,
-    BackupNewer,
     BackupOfAnotherEdition,
     HomeNotEmpty,
     HomeNotMovable,
 )
-from storage.migrate import Engine, Migration, migrations, take_steps
+from storage.migrate import take_steps
+from storage.schema_description import known_steps, steps_to
 from storage.table_streams import Table, extent_of, make_ready, settle, tables_of, write
-
-_BASES = {"passerelle": "base", "shelf": "shelf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ async def restore(
     """
     home = _checked_place(home, root_parent, replace=replace)
     contents = read(path, passphrase)
-    _check_known(contents.description)
+    known_steps(contents.description.schemas)
     with _built_beside(home, root_parent) as new:
         async with Database.unmigrated(new, root_parent) as database:
             with closing(archive.members(path, passphrase)) as members:
@@ -84,25 +82,6 @@ def _checked_place(home: Path, root_parent: Path, *, replace: bool) -> Path:
 
 def _is_new(home: Path) -> bool:
     return not home.exists() or (home.is_dir() and not any(home.iterdir()))
-
-
-def _check_known(description: Description) -> None:
-    """Every step of the backup is one of ours. Raises BackupNewer or BackupOfAnotherEdition."""
-    for schema, told in description.schemas.items():
-        engines = tuple(Engine) if schema == "passerelle" else ()
-        known = {step.number: step.checksum for step in migrations(_BASES[schema], *engines)}
-        if not told.steps.keys() <= known.keys():
-            raise BackupNewer
-        if any(known[number] != checksum for number, checksum in told.steps.items()):
-            raise BackupOfAnotherEdition
-
-
-def _steps(schema: str, told: SchemaDescription) -> list[Migration]:
-    """The steps that make our own engine's tables as they were in the backup, which may be another's."""
-    base = [step for step in migrations(_BASES[schema]) if step.number in told.steps]
-    last = max(told.steps, default=0)
-    own = migrations(Engine.PLAIN) if schema == "passerelle" else ()
-    return sorted([*base, *(step for step in own if step.number <= last)], key=lambda step: step.number)
 
 
 @contextmanager
@@ -141,7 +120,7 @@ async def _fill(database: Database, contents: Contents, members: Iterator[tuple[
     parts = _Parts(members)
     for schema, told in contents.description.schemas.items():
         async with database.owned(schema) as conn:
-            await take_steps(conn, schema, _steps(schema, told))
+            await take_steps(conn, schema, steps_to(schema, told))
             async with conn.transaction():
                 await _fill_schema(conn, schema, contents, parts)
             await settle(conn)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 from psycopg import pq
 
+from device_profiles.errors import StorageError
 from storage import cluster, embedded
 from storage.cluster import Account, Place
 from storage.embedded import EmbeddedServer, erase
@@ -26,6 +28,7 @@ from storage.errors import (
     FolderNotWritable,
     HomeOfAnother,
     ServerDidNotStart,
+    ServerNewer,
     ServerOfAnotherMajor,
 )
 
@@ -369,6 +372,20 @@ def test_half_a_cluster_is_made_again(fresh_home: Path, monkeypatch: pytest.Monk
     server.release()
 
 
+def test_a_command_killed_while_it_makes_the_cluster_or_starts_it_leaves_the_next_one_a_server(
+    fresh_home: Path,
+) -> None:
+    for seconds in (0.3, 0.6, 0.9, 1.2):
+        command = holder(fresh_home)
+        time.sleep(seconds)  # anywhere in it
+        command.kill()
+        command.communicate()
+    both = [holder(fresh_home) for _ in range(2)]  # at once, after a crash
+    assert len({says(command) for command in both}) == 1
+    for command in both:
+        ends(command)
+
+
 def test_the_home_of_another_account_is_refused(fresh_home: Path) -> None:
     fresh_home.mkdir()
     (fresh_home / ("postgresql" if ROOT else "postgresql.at")).touch()
@@ -377,16 +394,31 @@ def test_the_home_of_another_account_is_refused(fresh_home: Path) -> None:
     (fresh_home / ("postgresql" if ROOT else "postgresql.at")).unlink()
 
 
-def test_data_of_another_major_version_is_refused_in_words(home: Path) -> None:
+@pytest.mark.parametrize(("made_by", "error"), [("14", ServerOfAnotherMajor), ("99", ServerNewer)])
+def test_data_of_a_major_version_that_is_not_here_are_refused_in_words(
+    home: Path, made_by: str, error: type[StorageError]
+) -> None:
     server = EmbeddedServer.hold(home)
     server.release()
     version = server.place.data / "PG_VERSION"
-    made_by = version.read_text()
-    version.write_text("14\n")
-    with pytest.raises(ServerOfAnotherMajor) as refused:
+    before = version.read_text()
+    version.write_text(f"{made_by}\n")
+    with pytest.raises(error) as refused:
         EmbeddedServer.hold(home)
-    version.write_text(made_by)
-    assert "14" in str(refused.value)
+    version.write_text(before)
+    assert made_by in str(refused.value)
+
+
+def test_an_upgrade_killed_between_its_two_renames_gets_its_name_at_the_next_start(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    with psycopg.connect(server.address("owner")) as conn:
+        conn.execute("CREATE TABLE moved ()")
+    server.release()
+    server.place.data.rename(server.place.folder / "data.newer")
+    server = EmbeddedServer.hold(home)
+    with psycopg.connect(server.address("owner")) as conn:
+        assert conn.execute("SELECT to_regclass('moved') IS NOT NULL").fetchone() == (True,)
+    server.release()
 
 
 def test_the_log_of_the_server_holds_no_statement_and_no_value(home: Path) -> None:
