@@ -47,8 +47,9 @@ class GlucoseStatistics:
 
 
 def glucose(series: ReadingSeries, kind: Kind) -> ReadingSeries:
-    """The rows of one kind that count: neither excluded by the person nor without a time."""
-    return select(series, (series.kind == kind) & ~series.excluded)
+    """The rows of one kind that count: with a value, or LO or HI; not excluded by the person."""
+    told = np.isin(series.absent, (0, Absent.BELOW_RANGE, Absent.ABOVE_RANGE))
+    return select(series, (series.kind == kind) & told & ~series.excluded)
 
 
 def select(series: ReadingSeries, rows: npt.NDArray[np.bool_]) -> ReadingSeries:

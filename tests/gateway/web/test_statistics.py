@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,8 @@ import pytest
 from device_profiles.reading import Absent
 from gateway.reports import statistics
 from gateway.reports.period import Period
+from gateway.reports.request import SensorReport
+from gateway.reports.targets import Situation
 from tests.fhir_mapping.examples import Placed, series_of
 from tests.gateway.api.serving import RunningShelf
 from tests.gateway.web.conftest import Visit
@@ -21,9 +23,18 @@ pytestmark = pytest.mark.browser
 
 COUNT = """async (bundle) => {
     const { read } = await import("/view/bundle.js");
-    const { counted, summary, percentages } = await import("/view/statistics.js");
-    const numbers = summary(counted(read(bundle).readings, "sensor"));
-    return { ...numbers, percentages: percentages(numbers.ranges) };
+    const found = await import("/view/statistics.js");
+    const readings = found.counted(read(bundle).readings, "sensor");
+    const numbers = found.summary(readings);
+    return {
+        ...numbers,
+        percentages: found.percentages(numbers.ranges),
+        interval: found.interval(readings),
+        completeness: found.completeness(readings, 14 * 24 * 60),
+        episodes: found.episodes(readings),
+        profile: found.profile(readings),
+        gmi: found.managementIndicator(numbers.mean),
+    };
 }"""
 NOON = datetime.fromisoformat("2026-03-02T12:00:00")
 EDGES = ["53.9", "54", "69", "69.9", "70", "180", "180.1", "181", "250", "250.1", "251"]
@@ -40,6 +51,10 @@ CASES: dict[str, Callable[[], list[Placed]]] = {
         sensor(NOON, Absent.ABOVE_RANGE),
         sensor(NOON, Absent.NOT_A_NUMBER),
         sensor(NOON, "300", excluded=True),
+    ],
+    "an evening of lows and highs": lambda: [
+        sensor(NOON + timedelta(minutes=5 * row + (60 if row > 30 else 0)), str(value))
+        for row, value in enumerate([100, *[65] * 3, 100, 60, *[50] * 9, *[100] * 4, *[190] * 5, *[260] * 20])
     ],
     "one": lambda: [sensor(NOON, "100")],
     "only LO": lambda: [sensor(NOON, Absent.BELOW_RANGE)],
@@ -69,3 +84,35 @@ def test_the_page_counts_as_the_reports_do(
     assert shares == pytest.approx(list(expected.time_in_range.values()))
     assert sum(shown["percentages"]) == 100
     assert all(abs(whole - exact) < 1 for whole, exact in zip(shown["percentages"], shares, strict=True))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_page_finds_the_episodes_and_the_profile_of_the_reports(
+    shelf: RunningShelf, visit: Callable[..., Visit], case: str
+) -> None:
+    placed = CASES[case]()
+    shown: dict[str, Any] = visit(f"{shelf.url}/view").page.evaluate(COUNT, collection(*placed).decode())
+    first = datetime(2017, 1, 1, tzinfo=UTC).date()
+    offset = placed[0].utc_offset_minutes
+    zone = ZoneInfo("UTC") if not offset else ZoneInfo(f"Etc/GMT{-offset // 60:+d}")
+    report = SensorReport.of(series_of(*placed), Period.ending(first, 14, zone), Situation.STANDARD)
+    assert shown["interval"] == report.interval_minutes
+    assert shown["completeness"] == pytest.approx(report.statistics.completeness_percent)
+    assert {
+        name: [(each["start"], each["end"], each["minutes"]) for each in of_kind]
+        for name, of_kind in shown["episodes"].items()
+    } == {
+        name: [(_ms(each.start), _ms(each.end), each.minutes) for each in of_kind]
+        for name, of_kind in report.episodes.items()
+    }
+    blocks = [
+        (block.minute, block.n, block.p05, block.p25, block.p50, block.p75, block.p95)
+        for block in report.profile
+    ]
+    assert [(block["minute"], block["n"], *block["values"]) for block in shown["profile"]] == [
+        pytest.approx(block) for block in blocks
+    ]
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
