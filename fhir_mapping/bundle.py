@@ -130,15 +130,18 @@ def surroundings(
     return _around(series, ids, create=True, subject=subject, zone=zone)
 
 
-def change(rendered: bytes, fhir_id: str, etag: str, *, in_error: bool = False) -> bytes:
+def in_error(rendered: bytes) -> bytes:
+    """A rendered Observation (Form.RESOURCE) as one that is not this person's: FHIR has a status for it."""
+    # The first member of that name is the Observation's own: in a text a quotation mark is \".
+    return rendered.replace(b'"status":"final"', b'"status":"entered-in-error"', 1)
+
+
+def change(rendered: bytes, fhir_id: str, etag: str) -> bytes:
     """An entry that puts a rendered Observation (Form.RESOURCE) in the place of a version of it.
 
-    `fhir_id`: the receiver's own id; `etag`: of the version that it replaces. `in_error`: it is not this
-    person's; FHIR has a status for it.
+    `fhir_id`: the receiver's own id; `etag`: of the version that it replaces.
     """
     resource = _under(fhir_id, rendered)
-    if in_error:  # the first member of that name is the Observation's own: a quotation mark in a text is \"
-        resource = resource.replace(b'"status":"final"', b'"status":"entered-in-error"', 1)
     request = {"method": "PUT", "url": f"Observation/{fhir_id}", "ifMatch": etag}
     return b'{"resource":%s,"request":%s}' % (resource, dumps(request))
 

@@ -26,12 +26,20 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
-    """A dialect of FHIR. `moments`: None where the whole context is written, as components."""
+    """A dialect of FHIR. `moments`: None where the whole context is written, as components.
+
+    `observations`: how many a transaction may have, None for any number. `takes_changes`: whether what was
+    created there can be replaced or deleted. `knows_person`: whether the receiver has the person already, so
+    that no Patient is sent.
+    """
 
     name: str
     rows: Rows
     moments: Moments | None = None
     takes_unknown_time: bool = True
+    observations: int | None = None
+    takes_changes: bool = True
+    knows_person: bool = False
 
     def row(self, kind: Kind, sample_type: int | None, unit: str) -> Row:
         """What a reading is called. Raises NotInDialect."""

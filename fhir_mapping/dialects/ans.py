@@ -5,7 +5,8 @@ Source: ansforge/IG-fhir-mesures-de-sante, input/fsh/MesObservationGlucose.fsh a
 glucose in mg/dL only, so a reading in mmol/L is refused here rather than converted in silence; and requires a
 time (the R4 vital-signs profile above it). Ketones and control solutions have no code and are refused. The
 meal becomes the extension of the moment; the guide has no place for the rest of the context, which stays at
-home. The guide's example 001 puts a glucose value under the code of HbA1c: not followed.
+home. Its transaction (Bundle d'alimentation) creates exactly one Observation and at most one Device. The
+guide's example 001 puts a glucose value under the code of HbA1c: not followed.
 """
 
 from __future__ import annotations
@@ -47,4 +48,7 @@ ANS: Final = Dialect(
         after_exercise=Coding(LOINC_FR, "LA11865-5", "Après exercice"),
     ),
     takes_unknown_time=False,
+    observations=1,
+    takes_changes=False,
+    knows_person=True,
 )
