@@ -14,14 +14,17 @@ from gateway.commands import (
     annotating,
     audit,
     backup,
+    database,
     decoding,
     demonstration,
     erasing,
     people,
     radio,
     readings,
+    reporting,
     serving,
     sharing,
+    tenants,
 )
 
 app = typer.Typer(
@@ -46,14 +49,17 @@ for group in (
     demonstration,
     radio,
     readings,
+    reporting,
     annotating,
     people,
     sharing,
     serving,
+    tenants,
     backup,
     erasing,
     audit,
     decoding,
+    database,
 ):
     group.register(app)
 

@@ -40,16 +40,17 @@ def open_database(settings: Settings, *, space: bool = True) -> AbstractAsyncCon
     """The database of these settings; with `space` false only the shelf's."""
     return Database.open(
         settings.home,
-        _revealed(settings.database),
-        writer=_revealed(settings.database_writer),
-        reader=_revealed(settings.database_reader),
-        shelf=_revealed(settings.database_shelf),
+        revealed(settings.database),
+        writer=revealed(settings.database_writer),
+        reader=revealed(settings.database_reader),
+        shelf=revealed(settings.database_shelf),
         space=space,
         limits=PoolLimits(settings.pool_size, settings.pool_waiting, settings.pool_wait),
     )
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
+def revealed(secret: SecretStr | None) -> str | None:
+    """A setting that may hold a password, where it is needed."""
     return secret.get_secret_value() if secret else None
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from storage.cluster import ROOT_PARENT
 from storage.embedded import EmbeddedServer
 from storage.errors import DatabaseUnreachable
 
@@ -20,6 +25,25 @@ class Addresses:
     reader: str
     shelf: str
     shelf_owner: str
+
+
+@asynccontextmanager
+async def held(
+    home: Path,
+    dsn: str | None,
+    *,
+    writer: str | None = None,
+    reader: str | None = None,
+    shelf: str | None = None,
+    root_parent: Path = ROOT_PARENT,
+) -> AsyncIterator[Addresses]:
+    """The addresses while the block lasts; the home's own server runs for it where no other is named."""
+    server = await asyncio.to_thread(EmbeddedServer.hold, home, root_parent) if dsn is None else None
+    try:
+        yield addresses_of(server, dsn, writer, reader, shelf)
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.release)
 
 
 def addresses_of(
