@@ -20,7 +20,6 @@ from fastapi.responses import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from device_profiles.text import one_line
-from gateway.api.pressure import address_of
 from gateway.api.problems import Problem, not_understood, place_of
 from storage import gateways, tenants
 from storage.gateways import TOKEN_LIFE, Bearer
@@ -81,8 +80,7 @@ router = APIRouter()
 async def register(request: Request) -> Response:
     """Registers a gateway by a code, which is used up; its secret is told this once."""
     state = request.app.state
-    who = address_of(request)
-    state.pressure.guesses.check(who)
+    state.visitors.check(request)
     try:
         asked = Registration.model_validate_json(await request.body())
     except ValidationError as error:
@@ -93,7 +91,7 @@ async def register(request: Request) -> Response:
         if admission is not None:
             registered = await gateways.register(conn, admission, asked.name, asked.software, now)
     if admission is None:
-        state.pressure.guesses.wrong(who)
+        state.visitors.wrong(request)
         raise Problem(HTTPStatus.FORBIDDEN, NO_SUCH_CODE)
     gateway_id, secret = registered
     base = state.settings.base_url
@@ -140,13 +138,12 @@ async def token(request: Request) -> Response:
 
 async def _token(request: Request) -> str:
     state = request.app.state
-    who = address_of(request)
-    state.pressure.guesses.check(who)
+    state.visitors.check(request)
     client_id, secret = _credentials(request, await request.body())
     async with state.database.writer() as conn:
         issued = await gateways.new_token(conn, client_id, secret, state.settings.now())
     if issued is None:
-        state.pressure.guesses.wrong(who)
+        state.visitors.wrong(request)
         raise TokenRefused("invalid_client", HTTPStatus.UNAUTHORIZED)
     return issued
 

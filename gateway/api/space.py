@@ -26,7 +26,7 @@ from gateway.api.auth import Feeding
 from gateway.api.guard import Guard
 from gateway.api.health import Watch, watch
 from gateway.api.outcomes import FHIR_TYPE, Issue, Refused, refused
-from gateway.api.pressure import Pressure
+from gateway.api.pressure import Pressure, Visitors
 from gateway.api.problems import Problem
 from gateway.space.transaction import Feed, Result, take
 from storage import tenants
@@ -74,6 +74,7 @@ def create_space_app(database: Database, settings: SpaceSettings, ids: ReadingId
     app.state.database = database
     app.state.settings = settings
     app.state.pressure = settings.pressure
+    app.state.visitors = Visitors()
     app.state.ids = ids
     outcomes.install(app)
     watch(app, settings.watch or Watch(database, published=True))

@@ -19,7 +19,7 @@ from gateway.api.pressure import Pressure
 from gateway.api.space import SpaceSettings, create_space_app, ids_of
 from storage import tenants
 from storage.database import Database
-from tests.conftest import DATABASE
+from tests import servers
 
 T = TypeVar("T")
 
@@ -27,10 +27,9 @@ T = TypeVar("T")
 class RunningSpace:
     """The space's address, its database, and its clock, which a test may move."""
 
-    def __init__(self, home: Path, dsn: str | None = None, pressure: Pressure | None = None) -> None:
+    def __init__(self, home: Path, pressure: Pressure | None = None) -> None:
         self._home = home
-        self._dsn = dsn
-        self._pressure = pressure
+        self.pressure = pressure or Pressure.of(4, 1000)
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -53,10 +52,9 @@ class RunningSpace:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        async with Database.open(self._home, self._dsn or DATABASE) as self.database:
+        async with servers.opened(self._home) as self.database:
             self.ids = await ids_of(self.database)
-            pressure = self._pressure or Pressure.of(4, 1000)
-            settings = SpaceSettings(self.url, pressure, now=self.now)
+            settings = SpaceSettings(self.url, self.pressure, now=self.now)
             app = create_space_app(self.database, settings, self.ids)
             config = uvicorn.Config(app, access_log=False, log_config=None, lifespan="off")
             self._server = uvicorn.Server(config)
