@@ -45,6 +45,12 @@ ALTER TABLE passerelle.reading SET (
     timescaledb.orderby = 'recorded_at, sequence, device_id, ordinal'
 );
 CALL add_columnstore_policy('passerelle.reading', after => INTERVAL '60 days');
+ALTER TABLE passerelle.reading_quantity SET (
+    timescaledb.enable_columnstore = true,
+    timescaledb.segmentby = 'patient_id',
+    timescaledb.orderby = 'recorded_at, sequence, device_id, ordinal, place'
+);
+CALL add_columnstore_policy('passerelle.reading_quantity', after => INTERVAL '60 days');
 
 -- TimescaleDB makes its chunks itself.
 CREATE FUNCTION passerelle.ensure_months(parent text, months date[]) RETURNS int4
