@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from gateway import metrics
 from gateway.api.problems import Problem
@@ -193,9 +193,13 @@ class Entrance:
             # A running mean of about the last twenty: it follows a server that grows slow within a second.
             self._seconds += (self._clock() - begun - self._seconds) / 20
 
-    async def _enter(self) -> None:
+    def look(self) -> None:
+        """Raises `Problem` (429) where one who came now would be refused: before more is spent on them."""
         if self._places.locked() and self.waiting >= self._most_waiting:
             raise self._refusal()
+
+    async def _enter(self) -> None:
+        self.look()
         self.waiting += 1
         try:
             async with asyncio.timeout(self._patience):
@@ -213,6 +217,11 @@ class Entrance:
         queue = self.waiting * step
         self._next = min(max(self._next, now + queue) + step, now + LONGEST_WAIT)
         return too_many(self._next - now)
+
+
+async def room_for_ingest(request: Request) -> None:
+    """A dependency that stands before all others: a refusal has to cost much less than what it refuses."""
+    request.app.state.pressure.ingest.look()
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, FastAPI, Path, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import Response
 
 from fhir_mapping import ingest
@@ -21,12 +21,13 @@ from fhir_mapping.bundle import transaction_response
 from fhir_mapping.errors import NotTaken
 from fhir_mapping.ingest import Deletion, EntriesRefused, NotABundle, TooManyEntries, Transaction
 from fhir_mapping.opaque import ReadingIds
+from gateway import metrics
 from gateway.api import auth, outcomes
 from gateway.api.auth import Feeding
 from gateway.api.guard import Guard
 from gateway.api.health import Watch, watch
 from gateway.api.outcomes import FHIR_TYPE, Issue, Refused, refused
-from gateway.api.pressure import Pressure, Visitors
+from gateway.api.pressure import Pressure, Visitors, room_for_ingest
 from gateway.api.problems import Problem
 from gateway.space.transaction import Feed, Result, take
 from storage import tenants
@@ -93,14 +94,15 @@ def create_space_app(database: Database, settings: SpaceSettings, ids: ReadingId
 router = APIRouter()
 
 
-@router.post("/fhir")
-@router.post("/fhir/", include_in_schema=False)
+@router.post("/fhir", dependencies=[Depends(room_for_ingest)])
+@router.post("/fhir/", include_in_schema=False, dependencies=[Depends(room_for_ingest)])
 async def feed(request: Request, gateway: Feeding) -> Response:
     """A transaction Bundle: all of it, or nothing."""
     _check_type(request)
     body = await request.body()
     async with request.app.state.pressure.ingesting(gateway.gateway_id):
         results = await _taken(request, gateway, lambda: ingest.transaction(body))
+    _count(results)
     return Response(transaction_response(_rows(results)), HTTPStatus.OK, media_type=FHIR_TYPE)
 
 
@@ -148,6 +150,12 @@ async def _taken(request: Request, gateway: Bearer, asked: Callable[[], Transact
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, issues) from None
     except ValueNotStorable:
         raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Bundle", ValueNotStorable.sentence) from None
+
+
+def _count(results: Sequence[Result]) -> None:
+    told = [result.status for result in results if (result.name or "").startswith("Observation/")]
+    new = told.count(HTTPStatus.CREATED)
+    metrics.readings_ingested(new, len(told) - new)
 
 
 def _check_type(request: Request) -> None:
