@@ -112,6 +112,10 @@ class SpaceClient:
     async def __aexit__(self, *problem: Any) -> None:
         await self._http.__aexit__(*problem)
 
+    async def enter(self) -> None:
+        """Get a token now, to see whether the space lets this gateway in. Raises as `request`."""
+        await self._valid_token()
+
     async def request(
         self,
         method: str,

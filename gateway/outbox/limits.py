@@ -52,3 +52,19 @@ REFUSED_IN_A_ROW: Final = 50
 
 CLAIM_LIFE: Final = timedelta(seconds=20)
 """A feeder that is killed is replaced after this. It renews its claim three times as often."""
+
+FAILURES_OF_CHANCE: Final = 3
+"""After so many failures one after the other it may be a certain reading at which a space fails (status 500)
+and no other."""
+
+CONFLICTS: Final = 2
+"""How often versions of one page are looked at again: who changes them all the time is let be for a while."""
+
+ROUNDS: Final = 5
+"""How often a page is looked at: created, corrected, and looked at again after conflicts."""
+
+DRAINING: Final = timedelta(seconds=5)
+"""How often the outbox is looked at while the gateway works: what was stored is told about so soon."""
+
+SPACES_AT_ONCE: Final = 4
+"""Spaces that are fed side by side, so that a slow one keeps no other waiting."""

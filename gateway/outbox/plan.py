@@ -153,7 +153,7 @@ def own_words(page: Page, row: int) -> bool:
 
 
 def _mix(values: _U64) -> _U64:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): each bit that goes in changes half of the others."""
+    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): every bit counts for all."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

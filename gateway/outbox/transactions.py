@@ -35,7 +35,7 @@ _UNITS_TRIED: Final = range(len(UNITS))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transaction:
-    """A Bundle to send. `around`: how many entries stand before the readings'; `rows`: whose the others are."""
+    """A Bundle to send. `around`: how many entries stand before the readings'; `rows`: whose those are."""
 
     body: bytes
     around: int
@@ -88,7 +88,7 @@ class Writer:
         return bundle.in_error(one) if page.left_out[row] else one
 
     def placeholders(self, erased: Sequence[ToErase], devices: dict[int, Device]) -> Transaction:
-        """Creates, where they are not there, Observations without a value under the identifiers of erased ones.
+        """Creates, where they are not there, Observations without a value, identified as the erased ones.
 
         So a space tells its own names of those that may have reached it, and whatever it has is erased then.
         """
