@@ -91,13 +91,23 @@ def searchset(
     links: Mapping[str, str],
     total: int | None = None,
     dialect: Dialect = INTERNATIONAL,
+    versions: Mapping[int, int] | None = None,
+    beside: Sequence[bytes] = (),
 ) -> bytes:
     """One page of Observations that matched a search on the server at `base`.
 
-    Raises as `observation.render`.
+    `versions`: as of `observation.render`; `beside`: entries that stand before them (`search_entry`). Raises
+    as `observation.render`.
     """
-    found = pieces(series, ids, dialect=dialect, form=Form.SEARCHSET, address=Address(base))
-    return bundle("searchset", [], found, total=total, links=links)
+    address = Address(base)
+    found = pieces(series, ids, dialect=dialect, form=Form.SEARCHSET, address=address, versions=versions)
+    return bundle("searchset", beside, found, total=total, links=links)
+
+
+def search_entry(resource: bytes, mode: Literal["match", "include", "outcome"], full_url: str = "") -> bytes:
+    """An entry of a search's answer that is no Observation. An outcome has no address."""
+    url = b'"fullUrl":%s,' % dumps(full_url) if full_url else b""
+    return b'{%s"resource":%s,"search":{"mode":"%s"}}' % (url, resource, mode.encode())
 
 
 def transaction(

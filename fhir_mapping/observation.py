@@ -31,8 +31,10 @@ from fhir_mapping.errors import TimeNeeded
 from fhir_mapping.opaque import ReadingIds
 from fhir_mapping.references import ALONE, Address
 from fhir_mapping.reverse import to_reading
-from fhir_mapping.templates import Form, Slot, Template, slots_of, templates_of
+from fhir_mapping.templates import FIRST_VERSION, Form, Slot, Template, slots_of, templates_of
 from fhir_mapping.text import clean, members
+
+_FIRST = b'"versionId":"%s"' % FIRST_VERSION.encode()
 
 __all__ = ["Form", "pieces", "render", "render_each", "to_reading"]
 
@@ -45,13 +47,18 @@ def render(
     form: Form = Form.RESOURCE,
     address: Address = ALONE,
     subject: Mapping[str, object] | None = None,
+    versions: Mapping[int, int] | None = None,
 ) -> bytes:
     """The Observations of a series in its order, joined by commas: what stands between [ and ].
 
     `subject`: the Reference to the person, where the receiver knows them by another name than this home's id.
+    `versions`: by row, those above the first; None says nothing of versions.
     Raises NotInDialect, TimeNeeded, IdOutOfRange; KeyError where the series does not hold a row's device.
     """
-    return b"".join(pieces(series, ids, dialect=dialect, form=form, address=address, subject=subject))
+    flat = pieces(
+        series, ids, dialect=dialect, form=form, address=address, subject=subject, versions=versions
+    )
+    return b"".join(flat)
 
 
 def pieces(
@@ -62,9 +69,10 @@ def pieces(
     form: Form = Form.RESOURCE,
     address: Address = ALONE,
     subject: Mapping[str, object] | None = None,
+    versions: Mapping[int, int] | None = None,
 ) -> list[bytes]:
     """As `render`, before the join: for a Bundle, which joins once: each copy of megabytes costs."""
-    strips = _strips(series, ids, dialect, form, address, subject)
+    strips = _strips(series, ids, dialect, form, address, subject, versions)
     if not strips:
         return []
     width = len(strips) + 1
@@ -95,6 +103,7 @@ def _strips(
     form: Form,
     address: Address,
     subject: Mapping[str, object] | None,
+    versions: Mapping[int, int] | None = None,
 ) -> list[Sequence[bytes]]:
     """Static pieces and columns by turns: a row of the result is one piece of each."""
     if not len(series):
@@ -104,7 +113,7 @@ def _strips(
         raise TimeNeeded(dialect=dialect.name)
     who = subject or {"reference": address.reference("Patient", ids.patient(series.patient_id))}
     names = ids.columns(series)
-    templates, which = templates_of(series, ids, dialect, form, address, who)
+    templates, which = templates_of(series, ids, dialect, form, address, who, versioned=versions is not None)
     recorded = times.wall_clock(series.recorded_at)
     sequences = columns.spelled(series.sequence)
     filled: dict[Slot, Sequence[bytes]] = {
@@ -120,6 +129,9 @@ def _strips(
         Slot.SEQUENCE_AGAIN: sequences,
     }
     statics = [columns.taken(table, which) for table in zip(*(one.pieces for one in templates), strict=True)]
+    after_id = statics[slots_of(form).index(Slot.ID) + 1]
+    for changed, version in (versions or {}).items():
+        after_id[changed] = after_id[changed].replace(_FIRST, b'"versionId":"%d"' % version, 1)
     strips: list[Sequence[bytes]] = [statics[0]]
     for slot, after in zip(slots_of(form), statics[1:], strict=True):
         strips += (filled[slot], after)

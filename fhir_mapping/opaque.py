@@ -61,9 +61,14 @@ class ReadingIds:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 16:
             raise ValueError("a secret of at least 16 bytes is needed")
-        key = HKDF(hashes.SHA256(), length=32, salt=None, info=b"passerelle fhir ids").derive(secret)
+        key = _derived(secret, b"passerelle fhir ids", 32)
+        self._cursor_key = _derived(secret, b"passerelle search cursors", 64)
         # One whole block a value, no value twice: what makes ECB unfit for messages does not arise.
         self._cipher = Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305
+
+    def cursor_key(self) -> bytes:
+        """The key of the cursors of searches, which no id was made with (`fhir_mapping.cursors`)."""
+        return self._cursor_key
 
     def of_series(self, series: ReadingSeries) -> list[str]:
         """The id of each row. Raises IdOutOfRange."""
@@ -171,6 +176,10 @@ class ReadingIds:
             bits >>= width
         ordinal, sequence, device, patient, time = numbers
         return time, patient, device, sequence, ordinal
+
+
+def _derived(secret: bytes, use: bytes, length: int) -> bytes:
+    return HKDF(hashes.SHA256(), length=length, salt=None, info=use).derive(secret)
 
 
 def _check(field: str, numbers: npt.NDArray[np.integer], end: int) -> None:

@@ -29,6 +29,8 @@ from fhir_mapping.opaque import ORDINAL_BITS, ReadingIds
 from fhir_mapping.references import Address
 from fhir_mapping.text import clean, dumps, members
 
+FIRST_VERSION: Final = "1"
+"""Of a resource: nearly all readings have no other."""
 _UNKNOWN_DATE_MICROS: Final = int(UNKNOWN_DATE.timestamp()) * times.MICROSECONDS
 
 
@@ -109,8 +111,12 @@ def templates_of(
     form: Form,
     address: Address,
     who: Mapping[str, object],
+    *,
+    versioned: bool = False,
 ) -> tuple[list[Template], npt.NDArray[np.intp]]:
     """A template for each case that occurs in a series, and which one each row has.
+
+    `versioned`: the Observation says that it is version 1.
 
     The numbers of the series have been checked against the bits of an id: so a case fits into 64 bits.
     """
@@ -124,7 +130,8 @@ def templates_of(
         phd = (
             phd_prefix(series.patient_uuid, device.identity, row.mdc.code) if row.mdc and case.dated else None
         )
-        pieces = _resource(case, row, key, phd, _middle(case, row, device, who), _end(case, device, where))
+        about = _about(case, row, versioned=versioned)
+        pieces = _resource(case, about, key, phd, _middle(case, row, device, who), _end(case, device, where))
         pieces = _entry(form, pieces, address.prefix("Observation"), key, _key_end(case))
         templates.append(Template(row, tuple(pieces), _sample_extensions(case), phd is not None))
     return templates, which
@@ -171,14 +178,23 @@ def _key_end(case: Case) -> bytes:
     return b"/%d/%s" % (case.ordinal, case.kind.slug.encode())
 
 
-def _resource(case: Case, row: Row, key: bytes, phd: str | None, middle: bytes, end: bytes) -> list[bytes]:
+def _about(case: Case, row: Row, *, versioned: bool) -> bytes:
+    """What the resource says of itself."""
+    version = {"versionId": FIRST_VERSION} if versioned else {}
+    profile = {"profile": [row.profile]} if row.profile and case.timed else {}
+    said = {**version, **profile}
+    return members({"meta": said} if said else {})
+
+
+def _resource(
+    case: Case, about: bytes, key: bytes, phd: str | None, middle: bytes, end: bytes
+) -> list[bytes]:
     """The pieces of a bare Observation: before each of its slots, and after the last."""
-    profile: dict[str, object] = {"meta": {"profile": [row.profile]}} if row.profile and case.timed else {}
     system, digest = key.split(b"|")
     before_phd = b"" if phd is None else b"," + dumps({"system": PHD_IDENTIFIER, "value": phd})[:-2]
     return [
         b'{"resourceType":"Observation","id":"',
-        b'"%s,"identifier":[{"system":"%s","value":"%s' % (members(profile), system, digest),
+        b'"%s,"identifier":[{"system":"%s","value":"%s' % (about, system, digest),
         b"/",
         b'%s"}%s' % (_key_end(case), before_phd),
         b"%s],%s" % (b'"}' if before_phd else b"", middle),
