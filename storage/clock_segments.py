@@ -201,7 +201,7 @@ async def apply(conn: Connection, key: Mapping[str, int], next_id: int, differen
     `next_id` is the first free segment_id.
     """
     for number, segment in difference.extended.items():
-        await conn.execute(_SQL["extend"], {**key, "segment_id": number, **_bounds(segment)})
+        await conn.execute(_SQL["extend"], {**key, "segment_id": number, **bounds(segment)})
     if difference.superseded:
         await conn.execute(_SQL["supersede"], {**key, "segment_ids": list(difference.superseded)})
     for number, segment in enumerate(difference.added, next_id):
@@ -210,10 +210,11 @@ async def apply(conn: Connection, key: Mapping[str, int], next_id: int, differen
             "utc_offset_minutes": segment.utc_offset_minutes,
             "source": int(segment.source),
         }
-        await conn.execute(_SQL["add"], {**key, "segment_id": number, **_bounds(segment), **values})
+        await conn.execute(_SQL["add"], {**key, "segment_id": number, **bounds(segment), **values})
 
 
-def _bounds(segment: ClockSegment) -> dict[str, object]:
+def bounds(segment: ClockSegment) -> dict[str, object]:
+    """What a segment covers, as statements take it."""
     return {
         "first_sequence": segment.first_sequence,
         "last_sequence": segment.last_sequence,

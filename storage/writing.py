@@ -224,7 +224,7 @@ class Writing:
         new = keys if len(kept) == len(keys) else keys.take(kept)
         wanted = self._current.values() if segments is None else segments
         if len(erased):
-            wanted = self._placing_more_than(keys.take(erased), wanted, new)
+            wanted = await self._placing_more_than(keys.take(erased), wanted, new)
         difference = clock_segments.change(self._current, wanted)
 
         def parts() -> Iterator[Columns]:
@@ -246,7 +246,8 @@ class Writing:
                 await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
                 await outbox.retimed(self._conn, self._device, difference)
             if prepared.summaries is not None:
-                days, were_empty = prepared.summaries, not len(known)
+                # Days of records that another segment placed before have summaries, whatever is known around.
+                days, were_empty = prepared.summaries, not len(known) and not difference.superseded
                 await prepared.touched.write(self._conn, days, were_empty=were_empty)
         if prepared.summaries is None:
             await prepared.touched.renew(self._conn)
@@ -266,20 +267,27 @@ class Writing:
         erased = await erased_rows(self._conn, self._key, salt, new.recorded_at, new.sequence)
         return rows[~erased], rows[erased]
 
-    def _placing_more_than(
+    async def _placing_more_than(
         self, erased: RecordKeys, wanted: Iterable[ClockSegment], new: RecordKeys
     ) -> list[ClockSegment]:
-        """The segments but those that were only made for erased records: their times are erased too."""
+        """The segments but those that would only place erased records: their times are erased too."""
         current = set(self._current.values())
 
         def covers(segment: ClockSegment, records: RecordKeys) -> bool:
             return bool(clock_segments.covered(records.recorded_at, records.sequence, (segment,)).any())
 
-        return [
-            segment
-            for segment in wanted
-            if segment in current or covers(segment, new) or not covers(segment, erased)
-        ]
+        kept = []
+        for segment in wanted:
+            suspected = segment not in current and covers(segment, erased) and not covers(segment, new)
+            if not suspected or await self._holds_within(segment):
+                kept.append(segment)
+        return kept
+
+    async def _holds_within(self, segment: ClockSegment) -> bool:
+        """Whether a record is stored that a segment covers."""
+        bounds = clock_segments.bounds(segment)
+        row = await (await self._conn.execute(_SQL["holds_within"], {**self._key, **bounds})).fetchone()
+        return row is not None
 
     async def _look(self, batch: Batch, stretches: Sequence[Range]) -> tuple[RecordKeys, KnownRecords]:
         """The batch's keys, made while the server looks for what is stored around them.

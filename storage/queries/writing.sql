@@ -86,3 +86,11 @@ WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s ORDER BY receive
 SELECT DISTINCT recorded_at, sequence, ordinal FROM passerelle.annotation
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
   AND kind IN (2, 3, 4) AND withdrawn_at IS NULL
+
+-- name: holds_within
+-- Whether a record of a device is stored within the bounds of a segment.
+SELECT 1 FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+  AND recorded_at BETWEEN %(first_recorded_at)s AND %(last_recorded_at)s
+  AND sequence BETWEEN %(first_sequence)s AND %(last_sequence)s
+LIMIT 1
