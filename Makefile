@@ -1,11 +1,12 @@
 # make demo     sets everything up and shows the whole way of a measurement
 # make test     sets everything up and passes the tests
+# make test-long  thousands of generated histories of a store, each beside a plain model (about an hour)
 # make check    style, types, and who may import whom
 # make bench    the measurements of docs/benchmarks.md, as ratios within one run
 # make setup    only builds .venv; does nothing when nothing changed
 # make clean    removes what make built
 
-.PHONY: setup demo test check bench lock clean
+.PHONY: setup demo test test-long check bench lock clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -43,6 +44,9 @@ demo: $(RUNTIME)
 
 test: $(TOOLS) $(NODE_MODULES)
 	@.venv/bin/python -m pytest -rs
+
+test-long: $(TOOLS)
+	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py
 
 check: $(TOOLS)
 	.venv/bin/ruff format --check .
