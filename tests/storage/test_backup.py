@@ -52,7 +52,7 @@ import asyncio, sys
 from pathlib import Path
 from storage import patients
 from storage.database import Database
-from tests.storage.samples import glucose, new_device, store
+from tests.storage.samples import glucose, new_device, segment, store
 
 async def main():
     async with Database.open(Path(sys.argv[1])) as database:
@@ -61,7 +61,8 @@ async def main():
         device = await new_device(database, patient)
         first = 0
         while True:
-            await store(database, device, [glucose(first + n) for n in range(50)])
+            batch = [glucose(first + n) for n in range(50)]
+            await store(database, device, batch, segment([glucose(0), *batch]))
             first += 50
             print(first, flush=True)
 
