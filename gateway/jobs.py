@@ -14,6 +14,7 @@ from device_profiles.errors import PasserelleError
 from gateway import annotating, auditing, retaining, sharing
 from gateway.claimed import Claims
 from gateway.home import Home
+from gateway.outbox import feeder, limits
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,16 @@ async def visit_shelf(home: Home) -> None:
         logger.warning("visit to the shelf: %s", name)
 
 
+async def feed_spaces(home: Home) -> None:
+    """Tell each space that may be asked what waits for it; one that fails is tried again later."""
+    try:
+        await feeder.feed_due(home)
+    except PasserelleError as error:
+        logger.warning("feeding of spaces: %s", type(error).__name__)
+    except asyncio.CancelledError:
+        return  # the program ends: what was not told waits
+
+
 @contextmanager
 def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
     """The jobs, running on the current event loop until the block ends."""
@@ -53,6 +64,16 @@ def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
         coalesce=True,
         max_instances=1,
         id="visit-shelf",
+    )
+    scheduler.add_job(
+        feed_spaces,
+        "interval",
+        seconds=limits.DRAINING.total_seconds(),
+        next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
+        args=[home],
+        coalesce=True,
+        max_instances=1,
+        id="feed-spaces",
     )
     claims = Claims(home.database)
     for job in (retaining.job(home), auditing.job(home), annotating.job(home)):

@@ -41,8 +41,8 @@ _FIRST = (-(1 << 31), -(1 << 15))
 """Below every sequence and ordinal."""
 
 
-async def feed(home: Home, space: Space, *, retry_refused: bool = False) -> Told:
-    """Tells a space all that waits, now.
+async def feed(home: Home, space: Space, so_far: Told | None = None, *, retry_refused: bool = False) -> Told:
+    """Tells a space all that waits, now; counts in `so_far`.
 
     A space that asks for patience is given PATIENCE; what fails is written down, with when to try again.
     `retry_refused`: what it refused before too. Raises SpaceError.
@@ -51,7 +51,7 @@ async def feed(home: Home, space: Space, *, retry_refused: bool = False) -> Told
     async with claim.held() as ours:
         if not ours:
             raise FedElsewhere(space=space.url)
-        so_far, pace = Told(), _pace(space)
+        so_far, pace = so_far or Told(), _pace(space)
         patience = limits.PATIENCE.total_seconds()
         while True:
             told, begun = so_far.told, monotonic()
