@@ -36,9 +36,14 @@ class StoredDevice:
     radio_name: str | None = None
 
 
+async def hold(conn: Connection, patient_id: int) -> None:
+    """Until the transaction ends nobody else registers a device of this patient."""
+    await conn.execute(_SQL["lock_patient"], {"patient_id": patient_id})
+
+
 async def register(conn: Connection, patient_id: int, device: Device) -> StoredDevice:
     """The device of this patient, known from now on. Idempotent; what it says of itself is renewed."""
-    await conn.execute(_SQL["lock_patient"], {"patient_id": patient_id})
+    await hold(conn, patient_id)
     values = {
         "patient_id": patient_id,
         "scheme": device.identity.scheme,

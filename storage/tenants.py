@@ -158,10 +158,10 @@ async def linked(conn: Connection, tenant_id: UUID, gateway_id: UUID, patient_id
 
 async def add_patient(
     conn: Connection, tenant_id: UUID, gateway_id: UUID, uuid: UUID, name: str | None, timezone: str
-) -> SpacePatient:
-    """A new patient, fed by this gateway.
+) -> tuple[SpacePatient, bool]:
+    """A new patient, fed by this gateway; whether they are new, or were brought at the same moment.
 
-    Raises PatientQuota; PatientOfAnother where another gateway brought them at the same moment.
+    Raises PatientQuota; PatientOfAnother where it was another gateway that brought them.
     """
     number = await (await conn.execute(statements("patients")["next_number"])).fetchone()
     patient = SpacePatient(number[0] if number else 0, uuid, timezone, 0)
@@ -178,12 +178,12 @@ async def add_patient(
         known = await patient_of(conn, tenant_id, gateway_id, uuid)
         if known is None:
             raise PatientOfAnother
-        return known
+        return known, False
     if await (await conn.execute(_SQL["one_more_patient"], values)).fetchone() is None:
         raise PatientQuota
     for statement in ("insert_patient", "keep_patient", "link"):
         await conn.execute(_SQL[statement], values)
-    return patient
+    return patient, True
 
 
 async def most_readings(conn: Connection, tenant_id: UUID) -> int | None:

@@ -120,7 +120,8 @@ class _Work:
         patient = await self._known(named)
         status = HTTPStatus.OK
         if patient is None:
-            patient, status = await self._new(people[0]), HTTPStatus.CREATED
+            patient, new = await self._new(people[0])
+            status = HTTPStatus.CREATED if new else HTTPStatus.OK
         self._patient = patient
         for person in people:
             name = f"Patient/{self._feed.ids.patient(patient.patient_id)}"
@@ -182,9 +183,9 @@ class _Work:
             raise self._nobody()
         raise _refused(HTTPStatus.FORBIDDEN, entries, "resource", PatientOfAnother.sentence)
 
-    async def _new(self, person: Person) -> SpacePatient:
+    async def _new(self, person: Person) -> tuple[SpacePatient, bool]:
         gateway = self._feed.gateway
-        zone = person.timezone or "UTC"
+        zone = "UTC" if person.timezone is None else person.timezone
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -234,8 +235,10 @@ class _Work:
 
     async def know_devices(self) -> None:
         """The person's devices, those that the Bundle brings among them."""
-        stored = await devices.of_patient(self._conn, self._patient.patient_id, forgotten=True)
-        self._devices = {device_digest(self._patient.uuid, one.device.identity): one for one in stored}
+        self._devices = await self._known_devices()
+        if any(meter.digest not in self._devices for meter in self._asked.meters):
+            await devices.hold(self._conn, self._patient.patient_id)
+            self._devices = await self._known_devices()
         for meter in self._asked.meters:
             status = HTTPStatus.OK
             if meter.digest not in self._devices:
@@ -248,6 +251,10 @@ class _Work:
             name = f"Device/{self._feed.ids.device(self._patient.patient_id, device_id)}"
             self.results[meter.entry] = Result(status, name)
         self._check_devices()
+
+    async def _known_devices(self) -> dict[str, StoredDevice]:
+        stored = await devices.of_patient(self._conn, self._patient.patient_id, forgotten=True)
+        return {device_digest(self._patient.uuid, one.device.identity): one for one in stored}
 
     def _check_devices(self) -> None:
         """That each Observation names the device of its identifier, and that the device is here."""

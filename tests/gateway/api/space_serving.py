@@ -6,20 +6,24 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
 import httpx
+import orjson
 import uvicorn
 
+from device_profiles.reading import Kind, ReadingSeries
+from fhir_mapping.bundle import transaction
 from gateway.api.pressure import Pressure
 from gateway.api.space import SpaceSettings, create_space_app, ids_of
-from storage import tenants
+from storage import readings, tenants
 from storage.database import Database
 from tests import servers
+from tests.fhir_mapping.examples import IDS, RECORDED, Placed, reading, series_of
 
 T = TypeVar("T")
 
@@ -83,6 +87,38 @@ class RunningSpace:
 
         return self.run(made)
 
+    def patients(self, uuid: UUID) -> list[int]:
+        """The numbers of the patients of a UUID, in whichever tenants, as the database's owner sees them."""
+
+        async def found(database: Database) -> list[int]:
+            async with database.owner() as conn:
+                query = "SELECT patient_id FROM passerelle.space_patient WHERE uuid = %s ORDER BY patient_id"
+                return [row[0] for row in await (await conn.execute(query, (uuid,))).fetchall()]
+
+        return self.run(found)
+
+    def stored(self, uuid: UUID) -> ReadingSeries:
+        """All that the space has of a person whom one tenant knows."""
+        (patient_id,) = self.patients(uuid)
+
+        async def read(database: Database) -> ReadingSeries:
+            async with database.writer() as conn:
+                return await readings.series(conn, patient_id)
+
+        return self.run(read)
+
+    def count(self, table: str, uuid: UUID) -> int:
+        """How many rows a table has of a person."""
+        (patient_id,) = self.patients(uuid)
+
+        async def counted(database: Database) -> int:
+            async with database.owner() as conn:
+                query = f"SELECT count(*) FROM passerelle.{table} WHERE patient_id = %s"
+                row = await (await conn.execute(query, (patient_id,))).fetchone()
+                return int(row[0]) if row else 0
+
+        return self.run(counted)
+
     def code(self, tenant: str | None = None, patient: UUID | None = None, days: float = 7) -> str:
         """A code for a tenant, a new one unless it is named."""
         tenant = tenant or self.tenant()
@@ -141,3 +177,57 @@ class FeedingGateway:
     def feed(self, bundle: bytes) -> httpx.Response:
         """Send a transaction."""
         return self.request("POST", "/fhir", bundle)
+
+
+def series(*placed: Placed, uuid: UUID | None = None) -> ReadingSeries:
+    """What a gateway has of a person, a new one unless named."""
+    return replace(series_of(*placed), patient_uuid=uuid or uuid4())
+
+
+def sensor(count: int, uuid: UUID | None = None, *, start: int = 0, shift: int = -7200) -> ReadingSeries:
+    """Readings of a sensor, one each five minutes."""
+    return series(*(sensor_reading(number, shift=shift) for number in range(start, start + count)), uuid=uuid)
+
+
+def sensor_reading(number: int, *, shift: int = -7200) -> Placed:
+    """The sensor's reading of that number."""
+    at = RECORDED + timedelta(minutes=5 * number)
+    value = str(60 + number * 7 % 200)
+    said = reading(Kind.INTERSTITIAL_GLUCOSE, value, sample=None, recorded_at=at, sequence=number)
+    return Placed(said, effective=at + timedelta(seconds=shift), utc_offset_minutes=-shift // 60)
+
+
+def sent(told: ReadingSeries, zone: str | None = "Europe/Paris") -> bytes:
+    """The transaction that tells a series."""
+    return transaction(told, IDS, zone=zone)
+
+
+def entries(told: ReadingSeries) -> list[dict[str, Any]]:
+    """The entries of that transaction, to be changed by a test."""
+    found: list[dict[str, Any]] = orjson.loads(sent(told))["entry"]
+    return found
+
+
+def bundle_of(changed: object) -> bytes:
+    """A transaction of these entries."""
+    return orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": changed})
+
+
+def names(answer: httpx.Response) -> list[str]:
+    """The ids of the Observations that an answer names, in order."""
+    assert answer.status_code == 200, answer.text
+    places = [entry["response"].get("location", "") for entry in answer.json()["entry"]]
+    return [place.split("/")[1] for place in places if place.startswith("Observation/")]
+
+
+def statuses(answer: httpx.Response) -> list[str]:
+    """What became of each entry."""
+    assert answer.status_code == 200, answer.text
+    return [entry["response"]["status"] for entry in answer.json()["entry"]]
+
+
+def places(answer: httpx.Response) -> list[str]:
+    """The places that an OperationOutcome names."""
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome", answer.text
+    return [place for issue in outcome["issue"] for place in issue.get("expression", ())]
