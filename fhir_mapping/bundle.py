@@ -22,6 +22,7 @@ from fhir_mapping.references import ALONE, Address
 from fhir_mapping.text import dumps, members
 from fhir_mapping.times import instant
 
+SearchMode = Literal["match", "include", "outcome"]
 BundleType = Literal["collection", "searchset", "transaction"]
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -104,7 +105,7 @@ def searchset(
     return bundle("searchset", beside, found, total=total, links=links)
 
 
-def search_entry(resource: bytes, mode: Literal["match", "include", "outcome"], full_url: str = "") -> bytes:
+def search_entry(resource: bytes, mode: SearchMode, full_url: str = "") -> bytes:
     """An entry of a search's answer that is no Observation. An outcome has no address."""
     url = b'"fullUrl":%s,' % dumps(full_url) if full_url else b""
     return b'{%s"resource":%s,"search":{"mode":"%s"}}' % (url, resource, mode.encode())

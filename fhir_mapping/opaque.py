@@ -178,6 +178,19 @@ class ReadingIds:
         return time, patient, device, sequence, ordinal
 
 
+def has_id(series: ReadingSeries) -> npt.NDArray[np.bool_]:
+    """Which rows have keys that an id can hold. Shape: (n,)."""
+    return (
+        (series.recorded_at >= _EPOCH_MICROSECONDS)
+        & (series.device_id >= 0)
+        & (series.device_id < 1 << DEVICE_BITS)
+        & (series.sequence >= 0)
+        & (series.sequence < 1 << SEQUENCE_BITS)
+        & (series.ordinal >= 0)
+        & (series.ordinal < 1 << ORDINAL_BITS)
+    )
+
+
 def _derived(secret: bytes, use: bytes, length: int) -> bytes:
     return HKDF(hashes.SHA256(), length=length, salt=None, info=use).derive(secret)
 

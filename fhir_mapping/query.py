@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -18,6 +18,7 @@ from fhir_mapping.dates import Stretch
 from fhir_mapping.dialects.international import INTERNATIONAL
 from fhir_mapping.errors import NotInDialect
 from fhir_mapping.identifiers import is_file
+from fhir_mapping.opaque import has_id
 
 COUNT_DEFAULT: Final = 100
 COUNT_MAX: Final = 1000
@@ -47,6 +48,8 @@ class ObservationQuery:
     keys: frozenset[Key] | None = None
     stretches: tuple[Stretch, ...] | None = None
     nothing: bool = False
+    other_person: bool = False
+    """Who was asked for is not whom the grant opens."""
     backwards: bool = True
     count: int = COUNT_DEFAULT
     total: bool = False
@@ -90,7 +93,7 @@ class ObservationQuery:
         return self.cases | (self.file_cases or frozenset())
 
     def matching(self, series: ReadingSeries) -> npt.NDArray[np.bool_]:
-        """The rows that FHIR has a word for, and that the search asks for. Shape: (n,)."""
+        """The rows that FHIR has a word and an id for, and that the search asks for. Shape: (n,)."""
         packed = case_of(series)
         found: npt.NDArray[np.bool_] = np.isin(packed, list(cases() if self.cases is None else self.cases))
         if self.file_cases is not None:
@@ -99,7 +102,7 @@ class ObservationQuery:
             found = np.where(np.isin(series.device_id, files), of_file, found)
         if self.devices is not None:
             found &= np.isin(series.device_id, list(self.devices))
-        return found & self._in_time(series)
+        return found & self._in_time(series) & has_id(series)
 
     def _in_time(self, series: ReadingSeries) -> npt.NDArray[np.bool_]:
         inside = np.full(len(series), self.stretches is None)
@@ -117,6 +120,28 @@ def case_of(series: ReadingSeries) -> npt.NDArray[np.int64]:
     """Kind × 4096 + unit × 32 + sample type + 1, 0 for no sample. Shape: (n,)."""
     sample = np.where(series.sample < 0, 0, (series.sample & 15) + 1)
     return series.kind.astype(np.int64) * 4096 + series.unit.astype(np.int64) * 32 + sample
+
+
+def rows_of(
+    series: ReadingSeries, rows: npt.NDArray[np.bool_], versions: Mapping[int, int]
+) -> tuple[ReadingSeries, Mapping[int, int]]:
+    """Some rows of a series, and their versions."""
+    if rows.all():
+        return series, versions
+    chosen = np.flatnonzero(rows).tolist()
+    place = {row: number for number, row in enumerate(chosen)}
+    columns = {
+        one.name: getattr(series, one.name)[chosen]
+        for one in fields(series)
+        if isinstance(getattr(series, one.name), np.ndarray)
+    }
+    beside = {
+        name: {place[row]: told for row, told in getattr(series, name).items() if row in place}
+        for name in ("contexts", "quantities", "notes")
+    }
+    kept = {place[row]: version for row, version in versions.items() if row in place}
+    changed: dict[str, Any] = columns | beside
+    return replace(series, **changed), kept
 
 
 @cache

@@ -206,13 +206,15 @@ def _referenced(name: str, value: str, of_type: str, asked: Asked) -> list[str]:
 
 def _patient(query: ObservationQuery, name: str, value: str, asked: Asked) -> bool:
     own = asked.ids.patient(asked.patient_id)
-    query.nothing |= own not in _referenced(name, value, "Patient", asked)
+    query.other_person |= own not in _referenced(name, value, "Patient", asked)
+    query.nothing |= query.other_person
     return True
 
 
 def _patient_identifier(query: ObservationQuery, name: str, value: str, asked: Asked) -> bool:
     own = Coding(URI_SYSTEM, asked.patient_uuid.urn, "")
-    query.nothing |= not any(_is(own, token) for token in _tokens(name, value))
+    query.other_person |= not any(_is(own, token) for token in _tokens(name, value))
+    query.nothing |= query.other_person
     return True
 
 
