@@ -59,8 +59,8 @@ def _observation() -> dict[str, object]:
     return {
         "type": "Observation",
         "documentation": "Pages are in the order of the time (`_sort`: -date, the newest first, unless date "
-        "is asked for) and go on by the link `next`. A total is counted where `_total=accurate` asks for it and "
-        "it is cheap.",
+        "is asked for) and go on by the link `next`. A total is counted where `_total=accurate` asks for it "
+        "and it is cheap.",
         "interaction": [{"code": code} for code in ("read", "search-type", "create", "update", "delete")],
         "versioning": "versioned-update",
         "readHistory": False,
