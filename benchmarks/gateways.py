@@ -38,13 +38,18 @@ AT_ONCE = 32
 
 @dataclass
 class Task:
-    """What the gateways do: feed `urls` for `seconds`, a batch of `readings` each, every `every` seconds."""
+    """What the gateways do: feed `urls` for `seconds`, a batch of `readings` each, every `every` seconds.
+
+    With `rounds` each gateway instead brings one batch of so many readings in each round; between two rounds
+    `round` is said, and a line is waited for.
+    """
 
     urls: list[str]
     codes: list[str]
-    seconds: float
-    every: float
-    readings: int
+    seconds: float = 0
+    every: float = 0
+    readings: int = 0
+    rounds: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -172,11 +177,17 @@ class Gateway:
         while (due := max(due, perf_counter())) < end:
             await asyncio.sleep(due - perf_counter())
             due += self._task.every
-            body = batch(self.patient, self._ids, self._device, self.acknowledged, self._task.readings)
-            self.sent = self.acknowledged + self._task.readings
-            if not await self._bring(body, end + LAST_SECONDS):
+            if not await self.bring(self._task.readings, end + LAST_SECONDS):
                 return
-            self.acknowledged = self.sent
+
+    async def bring(self, readings: int, until: float) -> bool:
+        """The next so many readings; whether they were acknowledged."""
+        body = batch(self.patient, self._ids, self._device, self.acknowledged, readings)
+        self.sent = self.acknowledged + readings
+        if not await self._bring(body, until):
+            return False
+        self.acknowledged = self.sent
+        return True
 
     async def _bring(self, body: bytes, until: float) -> bool:
         while perf_counter() < until:
@@ -239,13 +250,30 @@ async def run(task: Task) -> Outcome:
     await asyncio.gather(*(registered(gateway) for gateway in gateways))
     print("registered", flush=True)
     begun = perf_counter()
-    await asyncio.gather(*(gateway.feed(begun + task.seconds) for gateway in gateways))
+    if task.rounds:
+        await in_rounds(task, gateways)
+    else:
+        await asyncio.gather(*(gateway.feed(begun + task.seconds) for gateway in gateways))
     outcome.seconds = perf_counter() - begun
     outcome.answers = dict(answers)
     outcome.patients = [str(gateway.patient) for gateway in gateways]
     outcome.acknowledged = [gateway.acknowledged for gateway in gateways]
     outcome.sent = [gateway.sent for gateway in gateways]
     return outcome
+
+
+async def in_rounds(task: Task, gateways: Sequence[Gateway]) -> None:
+    """All gateways bring a batch, a few at the same time, round by round."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def brought(gateway: Gateway, readings: int) -> None:
+        async with gate:
+            await gateway.bring(readings, perf_counter() + LAST_SECONDS)
+
+    for readings in task.rounds:
+        await asyncio.gather(*(brought(gateway, readings) for gateway in gateways))
+        print("round", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
 
 
 def main(arguments: Sequence[str] = ()) -> None:

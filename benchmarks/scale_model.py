@@ -74,6 +74,8 @@ class Elsewhere:
     """Readings a second that one core compresses or decompresses: assumed."""
     replay_rate: float = 100e6
     """Bytes a second of log that a restored server replays: assumed."""
+    hot_bytes: float = 5 * 8192.0
+    """Pages of each person that every sync touches, and that should lie in memory: five, counted by hand."""
     failover: float = 30.0
     """Seconds until a standby serves in the place of a lost server: assumed."""
 
@@ -108,6 +110,9 @@ class Machine:
     """A server as it is rented: assumed."""
 
     cores: int = 16
+    """The most; one is rented with as many as it needs, and no fewer than `least_cores`."""
+    least_cores: int = 4
+    memory: float = 128e9
     disk: float = 8 * TB
     disk_rate: float = 1e9
     network_rate: float = 10e9 / 8
@@ -227,7 +232,11 @@ class Plan:
     """Servers that hold a part of the people each; as many standbys, where there are copies."""
     bound_by: str
     """What decides how many."""
+    database_cores: int
+    """Of each of them."""
     space_machines: int
+    space_cores: int
+    """Of each of them; a process of the space uses one."""
     disk: float
     """Bytes of all copies."""
     backup: float
@@ -258,6 +267,7 @@ def needs(spaces: float, inputs: Inputs, assumed: Assumed, engine: Engine) -> di
     return {
         "cores": brought.server_cores / (machine.cores * machine.busy),
         "disk": kept / (machine.disk * 0.75),
+        "memory": spaces * elsewhere.hot_bytes / (machine.memory * 0.75),
         "flushes": brought.flushes * inputs.flush / machine.busy,
         "network": brought.in_bytes / (machine.network_rate * machine.busy),
         "restore time": (kept / machine.disk_rate + log / elsewhere.replay_rate) / machine.restore,
@@ -272,11 +282,14 @@ def plan(spaces: float, inputs: Inputs, assumed: Assumed, engine: Engine) -> Pla
     wanted = needs(spaces, inputs, assumed, engine)
     bound_by = max(wanted, key=lambda name: wanted[name])
     databases = max(1, math.ceil(wanted[bound_by]))
-    processes = max(1.0, brought.space_cores / machine.busy)
-    space_machines = 0 if spaces == 1 else max(2, math.ceil(processes / machine.cores))
+    database_cores = _rented(brought.server_cores / databases, machine)
+    space_machines = (
+        0 if spaces == 1 else max(2, math.ceil(brought.space_cores / machine.busy / machine.cores))
+    )
+    space_cores = _rented(brought.space_cores / max(1, space_machines), machine)
     log = brought.wal_bytes * DAY
     backup = kept + 7 * log
-    cores = databases * engine.copies * machine.cores + space_machines * machine.cores
+    cores = databases * engine.copies * database_cores + space_machines * space_cores
     yearly = (
         cores * prices.core_hour * 24 * YEAR_DAYS
         + 12 * prices.disk_tb_month * kept * engine.copies / TB
@@ -289,12 +302,19 @@ def plan(spaces: float, inputs: Inputs, assumed: Assumed, engine: Engine) -> Pla
         stored=kept,
         databases=databases,
         bound_by=bound_by,
+        database_cores=database_cores,
         space_machines=space_machines,
+        space_cores=space_cores,
         disk=kept * engine.copies,
         backup=backup,
         cost_a_year=0.0 if spaces == 1 else yearly,
         restore=(kept / machine.disk_rate + log / elsewhere.replay_rate) / databases,
     )
+
+
+def _rented(busy: float, machine: Machine) -> int:
+    """The cores of a server of which so many are busy at the worst moment."""
+    return min(machine.cores, max(machine.least_cores, math.ceil(busy / machine.busy)))
 
 
 def most_spaces(inputs: Inputs, assumed: Assumed, engine: Engine) -> dict[str, float]:
