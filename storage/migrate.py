@@ -32,7 +32,7 @@ from storage.errors import (
     RightsMissing,
     RoleUnknown,
 )
-from storage.statements import statements
+from storage.statements import one_by_one, statements
 
 LOCK = 0x7061737365
 """The key of the advisory lock: the bytes of `passe`."""
@@ -274,7 +274,8 @@ async def _take_steps(conn: Connection, plan: _Plan) -> int:
         await _prepare(conn, plan)
         for name, role in plan.roles.items():
             await conn.execute(_SQL["name_role"], {"setting": f"passerelle.{name}", "role": role or ""})
-        await conn.execute(plan.grants)
+        for statement in one_by_one(plan.grants):
+            await conn.execute(statement)
         await _record(conn, plan.schema, 0, plan.rights, plan.rights_checksum)
     return len(taken)
 
@@ -283,7 +284,8 @@ async def _take(conn: Connection, plan: _Plan, step: Migration) -> None:
     async with conn.transaction():
         await _prepare(conn, plan)
         if step.number not in await _applied(conn, plan.schema):
-            await conn.execute(step.text)
+            for statement in one_by_one(step.text):
+                await conn.execute(statement)
             await conn.execute(_SQL[f"close_{plan.schema}"])
             await _record(conn, plan.schema, step.number, step.name, step.checksum)
 

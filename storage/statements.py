@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+
+_PIECE = re.compile(
+    r"--[^\n]*|'(?:[^']|'')*'|\"[^\"]*\"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<end>;)", re.DOTALL
+)
+"""A comment, a string or a name, within which a semicolon ends nothing; or one that ends a statement."""
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
@@ -30,3 +35,15 @@ def statements(aggregate: str) -> Mapping[str, str]:
 def _without_comments(body: str) -> str:
     """Comments are for the reader of the file; a `%` in one would be taken for a parameter."""
     return "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("--")).strip()
+
+
+def one_by_one(text: str) -> Iterator[str]:
+    """The statements of a migration. Sent together, Citus would pass the whole text on to each machine."""
+    begin = 0
+    for piece in _PIECE.finditer(text):
+        if piece["end"]:
+            yield text[begin : piece.start()].strip()
+            begin = piece.end()
+    rest = _without_comments(text[begin:])
+    if rest:
+        yield rest

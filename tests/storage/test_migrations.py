@@ -29,7 +29,7 @@ from storage.errors import (
 )
 from storage.migrate import Engine, Migration, migrations
 from storage.readings import Stored
-from storage.statements import statements
+from storage.statements import one_by_one, statements
 from tests.storage.samples import glucose, new_device, segment, store
 
 FOLDERS = ("base", "plain", "timescale", "citus", "shelf")
@@ -105,6 +105,16 @@ def test_no_statement_has_a_form_that_another_engine_refuses() -> None:
         ):
             assert refused not in code, (name, refused)
         assert not re.search(r"PASSERELLE\.READING\b[^;]*FOR UPDATE", code), name
+
+
+@pytest.mark.parametrize("step", migrations(*FOLDERS), ids=lambda step: step.name)
+def test_a_migration_is_taken_one_statement_after_the_other_and_whole(step: Migration) -> None:
+    statements_of_it = list(one_by_one(step.text))
+    without = re.sub(r"--[^\n]*|\s|;", "", step.text)
+    assert re.sub(r"--[^\n]*|\s|;", "", "".join(statements_of_it)) == without
+    for statement in statements_of_it:
+        outside = re.sub(r"--[^\n]*|\$\$.*?\$\$|'[^']*'", "", statement, flags=re.DOTALL)
+        assert len(re.findall(r"^(?:CREATE|ALTER|SELECT|CALL|DO)\b", outside, re.MULTILINE)) == 1, statement
 
 
 async def test_programs_that_migrate_at_once_do_it_once(home: Path) -> None:
