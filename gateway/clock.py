@@ -48,6 +48,9 @@ TOLERANCE_SECONDS = 120
 """Below this an error is none. Meters show minutes and many drop the seconds; a quartz loses or gains up to
 a minute a month; and nothing that is read from finger-sticks turns on two minutes."""
 
+SET_BACK = timedelta(days=1)
+"""Beyond any error of zones: this machine's clock has been set back since."""
+
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall times have no zone
 SECOND = 1_000_000
 UNKNOWN = int(UNKNOWN_DATE.timestamp()) * SECOND
@@ -119,6 +122,15 @@ def error_shown(clock_error: int | None, stored: RecordColumns, arrived: Sequenc
     if arrived:
         offset = _offset(arrived[-1].device_time)
     return min(clock_error, clock_error + (0 if offset == RecordColumns.NO_OFFSET else 60 * offset), key=abs)
+
+
+def was_set_back(now: datetime, last_synced_at: datetime | None) -> bool:
+    """Whether this machine's own clock is wrong: by its time, the device was last read in days to come.
+
+    A laptop whose battery was empty may wake up years ago. Measured against it every meter's clock would be
+    years ahead, and its new records would be moved back by as much.
+    """
+    return last_synced_at is not None and last_synced_at - now > SET_BACK
 
 
 def _offset(time: DeviceTime | None) -> int:

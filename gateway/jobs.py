@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from device_profiles.errors import PasserelleError
-from gateway import annotating, auditing, retaining, sharing
+from gateway import annotating, auditing, retaining, rhythm, sharing
 from gateway.claimed import Claims
 from gateway.home import Home
 from gateway.outbox import feeder, limits
@@ -88,7 +88,9 @@ def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
             id=job.name,
         )
     scheduler.start()
+    keeping = asyncio.create_task(rhythm.keep(scheduler))
     try:
         yield scheduler
     finally:
+        keeping.cancel()
         scheduler.shutdown(wait=False)

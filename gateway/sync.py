@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import accumulate
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -147,6 +148,8 @@ class Storing:
         ]
         async with self.database.writer() as conn, readings.writing(conn, device) as writing:
             records = await writing.records()
+            if clock.was_set_back(datetime.now(UTC), device.last_synced_at):
+                clock_error = None  # ours is wrong: it says nothing of theirs
             clock_error = clock.error_shown(clock_error, records, arrived.readings)
             placed = clock.place(
                 records,

@@ -2,7 +2,8 @@
 
 A claim lasts a while and is renewed by its holder as long as it works; a holder that dies loses it with the
 end of that while. The times are the callers' clocks (Citus takes none of its own in an UPDATE), so that a
-claim's life has to be longer than the clocks of machines differ.
+claim's life has to be longer than the clocks of machines differ. A time that lies further ahead than twice
+that life is of a clock that was set back since, and is passed over.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ async def claim(
 ) -> bool:
     """Takes a job for a while, unless another holds it, or it was done within `every`."""
     values = {"patient_id": patient_id, "job": job, "by": by, "now": now, "until": now + life}
-    return await (await conn.execute(_SQL["claim"], values | {"due": now - every})).fetchone() is not None
+    limits = {"due": now - every, "beyond": now + 2 * life}
+    return await (await conn.execute(_SQL["claim"], values | limits)).fetchone() is not None
 
 
 async def renew(

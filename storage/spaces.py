@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
@@ -126,9 +126,12 @@ async def every(conn: Connection) -> tuple[Space, ...]:
     return await _spaces(conn, "every", {})
 
 
-async def due(conn: Connection, now: datetime) -> tuple[Space, ...]:
-    """The spaces that are to be told something and may be asked now."""
-    return await _spaces(conn, "due", {"now": now})
+async def due(conn: Connection, now: datetime, longest_wait: timedelta) -> tuple[Space, ...]:
+    """The spaces that are to be told something and may be asked now.
+
+    One that may not be asked for longer than `longest_wait` may be: this machine's clock was set back.
+    """
+    return await _spaces(conn, "due", {"now": now, "beyond": now + longest_wait})
 
 
 async def disconnect(conn: Connection, space: Space, now: datetime) -> None:

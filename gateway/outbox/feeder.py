@@ -76,7 +76,7 @@ async def feed(home: Home, space: Space, so_far: Told | None = None, *, retry_re
 async def feed_due(home: Home) -> None:
     """Tells every space that may be asked now what waits for it. What fails is tried again later."""
     async with home.database.writer() as conn:
-        due = await spaces.due(conn, datetime.now(UTC))
+        due = await spaces.due(conn, datetime.now(UTC), limits.LONGEST_WAIT)
     turn = asyncio.Semaphore(limits.SPACES_AT_ONCE)
 
     async def one(space: Space) -> None:

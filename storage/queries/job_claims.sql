@@ -1,11 +1,12 @@
 -- name: claim
--- A job that is due is taken by whoever comes first, or after a holder's time is over.
+-- A job that is due is taken by whoever comes first, or after a holder's time is over. What lies beyond any time
+-- that a right clock can have written was written before this clock was set back: it holds nothing up.
 INSERT INTO passerelle.job_claim AS held (patient_id, job, claimed_by, claimed_until)
 VALUES (%(patient_id)s, %(job)s, %(by)s, %(until)s)
 ON CONFLICT (patient_id, job) DO UPDATE
 SET claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
-WHERE (held.claimed_until <= %(now)s OR held.claimed_by = excluded.claimed_by)
-    AND (held.done_at IS NULL OR held.done_at <= %(due)s)
+WHERE (held.claimed_until <= %(now)s OR held.claimed_until > %(beyond)s OR held.claimed_by = excluded.claimed_by)
+    AND (held.done_at IS NULL OR held.done_at <= %(due)s OR held.done_at > %(beyond)s)
 RETURNING job
 
 -- name: renew

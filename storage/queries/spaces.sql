@@ -33,11 +33,13 @@ FROM passerelle.space s JOIN passerelle.patient p ON p.patient_id = s.patient_id
 WHERE s.patient_id = %(patient_id)s AND s.space_id = %(space_id)s
 
 -- name: due
--- The spaces that are to be told something, and may be asked again.
+-- The spaces that are to be told something, and may be asked again. No wait is so long as to reach beyond
+-- `beyond`: one that does was reckoned before the clock was set back.
 SELECT s.patient_id, s.space_id, p.uuid, p.name, p.timezone, s.url, s.dialect, s.sealed_secret, s.told_entry_id,
     s.not_before, s.attempts, s.connected_at, s.disconnected_at, s.last_told_at, s.problem, s.problem_words, s.batch
 FROM passerelle.space s JOIN passerelle.patient p ON p.patient_id = s.patient_id
-WHERE s.disconnected_at IS NULL AND (s.not_before IS NULL OR s.not_before <= %(now)s) AND EXISTS (
+WHERE s.disconnected_at IS NULL AND (s.not_before IS NULL OR s.not_before <= %(now)s OR s.not_before > %(beyond)s)
+  AND EXISTS (
     SELECT 1 FROM passerelle.outbox o WHERE o.patient_id = s.patient_id AND o.entry_id > s.told_entry_id)
 ORDER BY s.patient_id, s.connected_at, s.space_id
 
