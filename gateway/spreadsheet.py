@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
-from device_profiles.reading import UNITS, UNKNOWN_DATE, UNKNOWN_TIME, Absent, Kind, ReadingSeries, TimeSource
+import numpy as np
+import numpy.typing as npt
+
+from device_profiles.reading import (
+    UNITS,
+    UNKNOWN_DATE,
+    UNKNOWN_TIME,
+    Absent,
+    Context,
+    Flag,
+    Kind,
+    Quantity,
+    ReadingSeries,
+    TimeSource,
+)
 
 COLUMNS = (
     "time",
@@ -22,6 +39,7 @@ COLUMNS = (
     "recorded_at",
     "sequence",
 )
+_FLAGS = frozenset(int(flag) for flag in Flag)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT = {
     Absent.BELOW_RANGE: "LO",
@@ -57,6 +75,94 @@ def to_csv(series: ReadingSeries) -> str:
             )
         )
     return text.getvalue()
+
+
+ALL_COLUMNS = (
+    *("id", "time", "time_source", "kind", "value", "unit", "further", "status"),
+    *("meal", "carbohydrate_kg", "medication", "medication_value", "medication_unit", "exercise_seconds"),
+    *("exercise_percent", "health", "tester", "hba1c_percent", "note", "excluded", "not_own"),
+    *("device", "device_id", "recorded_at", "sequence", "ordinal"),
+)
+"""The columns of the table in an archive: nothing of a reading is left out."""
+
+
+def all_rows(
+    series: ReadingSeries, ids: Sequence[str], left_out: npt.NDArray[np.bool_]
+) -> Iterator[tuple[object, ...]]:
+    """The rows of `ALL_COLUMNS`. `left_out`: what the person said is not theirs. Shape: (n,)."""
+    for row in range(len(series)):
+        device = series.devices.get(int(series.device_id[row]))
+        further = (f"{each.of.name.lower()}={_number(each)}" for each in series.quantities.get(row, ()))
+        yield (
+            ids[row],
+            time_of(series, row),
+            TimeSource(int(series.time_source[row])).slug,
+            Kind(int(series.kind[row])).slug,
+            value_of(series, row),
+            UNITS[int(series.unit[row])],
+            " ".join(further),
+            " ".join(status(int(series.flags[row]))),
+            *_context(series.contexts.get(row)),
+            _harmless(series.notes.get(row, "")),
+            "yes" if series.excluded[row] else "",
+            "yes" if left_out[row] else "",
+            _harmless(" ".join(filter(None, (device.manufacturer, device.model)))) if device else "",
+            int(series.device_id[row]),
+            recorded_of(series, row),
+            int(series.sequence[row]),
+            int(series.ordinal[row]),
+        )
+
+
+def _context(context: Context | None) -> tuple[object, ...]:
+    if context is None:
+        return ("",) * 10
+    return (
+        MEALS.get(context.meal or 0, ""),
+        *(
+            "" if value is None else value
+            for value in (
+                context.carbohydrate_kg,
+                context.medication,
+                context.medication_value,
+                context.medication_unit,
+                context.exercise_seconds,
+                context.exercise_intensity_percent,
+                context.health,
+                context.tester,
+                context.hba1c_percent,
+            )
+        ),
+    )
+
+
+def _number(quantity: Quantity) -> str:
+    value = "" if quantity.value is None else format(quantity.value, "f")
+    return f"{value}{quantity.unit}"
+
+
+def status(flags: int) -> list[str]:
+    """The status flags of a reading by their names; one that has none by its number."""
+    return [
+        Flag(1 << bit).name.lower().replace("_", "-") if 1 << bit in _FLAGS else f"bit-{bit}"  # type: ignore[union-attr]
+        for bit in range(flags.bit_length())
+        if flags >> bit & 1
+    ]
+
+
+def some_rows(series: ReadingSeries, rows: npt.NDArray[np.intp]) -> ReadingSeries:
+    """Some of the rows, in this order."""
+    if len(rows) == len(series):
+        return series
+    place = {row: number for number, row in enumerate(rows.tolist())}
+    chosen: dict[str, Any] = {}
+    for each in fields(series):
+        value = getattr(series, each.name)
+        if isinstance(value, np.ndarray):
+            chosen[each.name] = value[rows]
+        elif each.name in {"contexts", "quantities", "notes"}:
+            chosen[each.name] = {place[row]: found for row, found in value.items() if row in place}
+    return replace(series, **chosen)
 
 
 def _moment(microseconds: int) -> datetime:

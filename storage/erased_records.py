@@ -43,8 +43,11 @@ async def erased_rows(
     row = await (await conn.execute(_SQL["digests"], key)).fetchone()
     if row is None or row[0] is None:
         return np.zeros(len(recorded_at), np.bool_)
-    known = np.frombuffer(row[0], ">u8").astype(np.uint64)
-    return np.isin(_digests(salt, recorded_at, sequence), known, kind="sort")
+    known = np.sort(np.frombuffer(row[0], ">u8").astype(np.uint64))
+    digests = _digests(salt, recorded_at, sequence)
+    place = np.searchsorted(known, digests)
+    found: npt.NDArray[np.bool_] = known[np.minimum(place, len(known) - 1)] == digests
+    return found
 
 
 def _digests(
