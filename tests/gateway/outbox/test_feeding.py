@@ -1,0 +1,236 @@
+"""A space is told what is stored, once, and each later change: against a server that fails at every point."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.outbox import feeder
+from storage import annotations, deliveries
+from storage.annotations import AnnotationKind
+from storage.database import Database
+from tests.gateway.outbox.homes import fed, key_of, shown
+from tests.gateway.outbox.hostile import FAULTS, HostileSpace
+from tests.storage.samples import glucose, meal, segment, store
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
+
+async def test_what_is_stored_is_told_once_with_the_person_their_zone_and_the_meter(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(30)])
+        told = await home.feed()
+        again = await home.feed()
+        assert (told.told, again.told) == (30, 0)
+        assert shown(server) == await home.expected()
+        (person,) = server.held["Patient"].values()
+        assert person.now["extension"][0]["valueCode"] == "Europe/Paris"
+        assert person.now["identifier"][0]["value"] == home.patient.uuid.urn
+        assert len(server.held["Device"]) == 1
+        assert len([path for method, path, _ in server.requests if method == "POST"]) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_after_any_fault_the_next_try_leaves_every_reading_there_once(
+    database: Database, tmp_path: Path, fault: str
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(20)])
+        server.faults.append(fault)
+        await home.try_to_feed()
+        await home.try_to_feed()
+        assert shown(server) == await home.expected()
+        assert {len(held.versions) for held in server.held["Observation"].values()} == {1}
+
+
+async def test_a_note_an_exclusion_a_corrected_clock_and_a_late_context_are_new_versions(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        batch = [glucose(number) for number in range(6)]
+        await store(database, home.device, batch)
+        await home.feed()
+        await home.say(key_of(home.device, 1), AnnotationKind.NOTE, 'après le "status":"final" repas')
+        await home.say(key_of(home.device, 2), AnnotationKind.EXCLUDED)
+        await store(database, home.device, [glucose(3, context=meal(1))], segment(batch))
+        assert (await home.feed()).told == 3
+        assert shown(server) == await home.expected()
+        await store(database, home.device, [], segment(batch, shift_seconds=-3600))
+        assert (await home.feed()).told == 6
+        assert shown(server) == await home.expected()
+        assert max(len(held.versions) for held in server.held["Observation"].values()) == 3
+
+
+async def test_what_is_not_the_persons_becomes_entered_in_error_and_comes_back_when_it_is_taken_back(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(3)])
+        await home.say(key_of(home.device, 0), AnnotationKind.NOT_MINE)
+        await home.feed()
+        said = await home.say(key_of(home.device, 1), AnnotationKind.NOT_MINE)
+        await home.feed()
+        statuses = sorted(one["status"] for one in server.observations().values())
+        assert statuses == ["entered-in-error", "final"]  # the first was never told
+        async with database.writer() as conn:
+            await annotations.withdraw(conn, home.patient.patient_id, said)
+        await home.feed()
+        assert shown(server) == await home.expected()
+        assert len(shown(server)) == 2
+
+
+async def test_an_answer_that_was_lost_after_a_change_leads_to_no_second_version_where_we_may_read(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(3)])
+        await home.feed()
+        await home.say(key_of(home.device, 1), AnnotationKind.NOTE, "one")
+        server.faults.append("cut after commit")
+        await home.try_to_feed()
+        await home.feed()
+        assert shown(server) == await home.expected()
+        assert sorted(len(held.versions) for held in server.held["Observation"].values()) == [1, 1, 2]
+
+
+async def test_an_answer_that_was_lost_after_a_change_is_found_where_we_may_not_read(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace(readable=False)
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(3)])
+        await home.feed()
+        await home.say(key_of(home.device, 1), AnnotationKind.NOTE, "one")
+        server.faults.append("cut after commit")
+        await home.try_to_feed()
+        await home.say(key_of(home.device, 1), AnnotationKind.EXCLUDED)
+        await home.feed()
+        assert shown(server) == await home.expected()
+        assert len(server.observations()) == 3
+
+
+async def test_a_reading_changed_between_two_tries_ends_at_its_latest_version(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(4)])
+        server.faults.append("cut after commit")
+        await home.try_to_feed()
+        await home.say(key_of(home.device, 2), AnnotationKind.NOTE, "said after it was sent")
+        server.faults.append("cut after commit")
+        await home.try_to_feed()
+        await home.say(key_of(home.device, 3), AnnotationKind.NOT_MINE)
+        await home.feed()
+        assert shown(server) == await home.expected()
+        assert len(shown(server)) == 3
+
+
+async def test_a_second_gateway_of_the_same_person_finds_the_readings_there_and_leaves_them(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(4)])
+        await home.feed()
+        async with database.owner() as conn:
+            await conn.execute(
+                "DELETE FROM passerelle.delivery WHERE patient_id = %s", (home.patient.patient_id,)
+            )
+            await conn.execute("UPDATE passerelle.space SET told_entry_id = 0")
+        await home.feed()
+        assert {len(held.versions) for held in server.held["Observation"].values()} == {1}
+        assert len(server.observations()) == 4
+
+
+@pytest.mark.parametrize("names_entries", [True, False])
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_what_a_space_refuses_is_set_aside_in_its_words_and_the_rest_goes_on(
+    database: Database, tmp_path: Path, names_entries: bool, atomic: bool
+) -> None:
+    def refuses(resource: dict[str, object]) -> bool:
+        return resource["valueQuantity"]["value"] in {13, 27}  # type: ignore[index]
+
+    server = HostileSpace(names_entries=names_entries, refuses=refuses, atomic=atomic)
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number, str(number)) for number in range(1, 41)])
+        told = await home.feed()
+        assert (told.told, told.refused) == (38, 2)
+        async with database.writer() as conn:
+            assert await deliveries.refusals(conn, home.space) == (("This value is not possible", 2),)
+        assert len(shown(server)) == 38
+        assert (await home.feed()).told == 0  # not asked again by itself
+        server.refuses = lambda _: False
+        assert (await home.feed(retry_refused=True)).told == 2
+        assert shown(server) == await home.expected()
+
+
+async def test_a_reading_at_which_a_space_breaks_down_each_time_is_set_aside_in_the_end(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace(fails_at=lambda resource: resource["valueQuantity"]["value"] == 7)
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number, str(number)) for number in range(1, 21)])
+        for _ in range(6):
+            if await home.try_to_feed() is None:
+                break
+        assert len(shown(server)) == 19
+        assert await home.try_to_feed() is None
+
+
+async def test_a_batch_that_is_too_large_is_halved_and_what_was_learned_is_kept(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace(most_entries=12)
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(50)])
+        await home.feed()
+        assert shown(server) == await home.expected()
+        refused = sum(status == 413 for _, _, status in server.requests)
+        assert 1 <= refused <= 8
+        assert ((await home.now()).batch or 0) <= 10
+
+
+async def test_a_token_that_ends_in_the_middle_is_renewed_once(database: Database, tmp_path: Path) -> None:
+    server = HostileSpace(most_entries=12)
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(50)])
+        server.faults.extend([None, None, None, None, "401"])
+        await home.feed()
+        assert shown(server) == await home.expected()
+
+
+async def test_a_space_that_asks_for_patience_is_not_asked_before(database: Database, tmp_path: Path) -> None:
+    server = HostileSpace(retry_after="120")
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(1)])
+        server.faults.append("503")
+        before = datetime.now(UTC)
+        await feeder.feed_due(home.home)
+        space = await home.now()
+        assert space.not_before is not None
+        assert timedelta(seconds=119) < space.not_before - before < timedelta(seconds=140)
+        asked = len(server.requests)
+        await feeder.feed_due(home.home)
+        assert len(server.requests) == asked
+        assert (space.problem, space.attempts) == ("SpaceBusy", 1)
+
+
+async def test_two_feeders_at_once_ask_one_after_the_other(database: Database, tmp_path: Path) -> None:
+    server = HostileSpace(delay=0.05)
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(30)])
+        await asyncio.gather(*(home.try_to_feed() for _ in range(4)))
+        assert server.most_at_work == 1
+        assert {len(held.versions) for held in server.held["Observation"].values()} == {1}
+        assert shown(server) == await home.expected()
