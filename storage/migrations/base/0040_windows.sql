@@ -75,6 +75,11 @@ DECLARE
     open record;
 BEGIN
     who := passerelle.bearer(token);
+    PERFORM 1 FROM passerelle.reading_context c
+        WHERE c.patient_id = who.patient_id AND c.recorded_at BETWEEN first AND last LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;  -- most stretches of a sensor have none: found sooner than a join is begun
+    END IF;
     FOR open IN SELECT * FROM passerelle.windows(who.patient_id, who.period_start, who.period_end, first, last) LOOP
         RETURN QUERY SELECT c.* FROM passerelle.reading_context c
             JOIN passerelle.reading r USING (patient_id, recorded_at, sequence, device_id, ordinal)
@@ -96,6 +101,11 @@ DECLARE
     open record;
 BEGIN
     who := passerelle.bearer(token);
+    PERFORM 1 FROM passerelle.reading_quantity q
+        WHERE q.patient_id = who.patient_id AND q.recorded_at BETWEEN first AND last LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;  -- most stretches of a sensor have none: found sooner than a join is begun
+    END IF;
     FOR open IN SELECT * FROM passerelle.windows(who.patient_id, who.period_start, who.period_end, first, last) LOOP
         RETURN QUERY SELECT q.* FROM passerelle.reading_quantity q
             JOIN passerelle.reading r USING (patient_id, recorded_at, sequence, device_id, ordinal)
@@ -117,6 +127,11 @@ DECLARE
     open record;
 BEGIN
     who := passerelle.bearer(token);
+    PERFORM 1 FROM passerelle.annotation a
+        WHERE a.patient_id = who.patient_id AND a.recorded_at BETWEEN first AND last LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;  -- most stretches of a sensor have none: found sooner than a join is begun
+    END IF;
     FOR open IN SELECT * FROM passerelle.windows(who.patient_id, who.period_start, who.period_end, first, last) LOOP
         RETURN QUERY SELECT a.recorded_at, a.sequence, a.device_id, a.ordinal, a.kind,
                 CASE WHEN who.grant_id IS NULL THEN a.value END

@@ -221,6 +221,11 @@ DECLARE
     open record;
 BEGIN
     who := passerelle.bearer(token);
+    PERFORM 1 FROM passerelle.observation_version v
+        WHERE v.patient_id = who.patient_id AND v.recorded_at BETWEEN first AND last LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;  -- most stretches of a sensor have none: found sooner than a join is begun
+    END IF;
     FOR open IN SELECT * FROM passerelle.windows(who.patient_id, who.period_start, who.period_end, first, last) LOOP
         RETURN QUERY SELECT v.recorded_at, v.sequence, v.device_id, v.ordinal, v.version
             FROM passerelle.observation_version v
