@@ -58,18 +58,21 @@ class References:
             pass
         return None
 
-    def device(self, reference: str, digests: Mapping[int, str]) -> str | None:
-        """The digest of the device that is meant; None for none. `digests`: of stored devices, by number."""
+    def device(self, reference: str, patient_id: int, digests: Mapping[int, str]) -> str | None:
+        """The digest of the device that is meant; None for none, or another patient's.
+
+        `digests`: of the patient's stored devices, by number.
+        """
         if reference in self.meters:
             return self.meters[reference]
         local = self._local(reference)
         if local.startswith(_BY_DIGEST):
             return local.removeprefix(_BY_DIGEST)
         try:
-            _, device_id = self.ids.decode_device(local.removeprefix("Device/"))
+            owner, device_id = self.ids.decode_device(local.removeprefix("Device/"))
         except NotAnOpaqueId:
             return None
-        return digests.get(device_id)
+        return digests.get(device_id) if owner == patient_id else None
 
     def _local(self, reference: str) -> str:
         return unquote(reference.removeprefix(f"{self.base}/"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -115,10 +116,20 @@ class _Work:
 
     async def find_person(self) -> None:
         """Finds or makes the one person that everything is of."""
-        named = self._named()
         people = self._asked.people
-        patient = await self._known(named)
-        status = HTTPStatus.OK
+        brought = {person.uuid for person in people}
+        found = {await self._brought(uuid) for uuid in brought}
+        absent: dict[str, list[int | None]] = {}
+        for (part, who), entries in self._mentioned().items():
+            patient = None if who is None else await self._fed(who)
+            if patient is not None:
+                found.add(patient)
+            elif who is None or who.uuid not in brought:
+                absent.setdefault(part, []).extend(entries)
+        self._refuse_absent(absent)
+        if len(found) != 1 or len(brought) > 1:
+            raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Bundle", ONE_PERSON)
+        patient, status = found.pop(), HTTPStatus.OK
         if patient is None:
             patient, new = await self._new(people[0])
             status = HTTPStatus.CREATED if new else HTTPStatus.OK
@@ -127,61 +138,53 @@ class _Work:
             name = f"Patient/{self._feed.ids.patient(patient.patient_id)}"
             self.results[person.entry] = Result(status, name)
 
-    def _named(self) -> set[Named]:
-        """Everybody who is named. Raises Refused for a reference to nobody."""
-        named = {Named(uuid=person.uuid) for person in self._asked.people}
+    def _mentioned(self) -> dict[tuple[str, Named | None], list[int | None]]:
+        """Who is spoken of beside those the Bundle brings, by the part that does; None for nobody at all."""
         told: Sequence[Creation | Replacement] = (*self._asked.creations, *self._asked.replacements)
-        nobody = []
+        mentioned: dict[tuple[str, Named | None], list[int | None]] = {}
         for subject, entries in _grouped(told, lambda one: one.said.subject).items():
             who = self._references.person(subject)
-            if who is None:
-                nobody += entries
-            else:
-                named.add(who)
-        if nobody:
-            raise _refused(HTTPStatus.UNPROCESSABLE_ENTITY, nobody, "resource.subject", NOBODY)
-        named |= {Named(patient_id=self._key(one).patient_id) for one in self._asked.replacements}
-        return named | {Named(patient_id=self._key(one).patient_id) for one in self._asked.deletions}
+            mentioned.setdefault(("resource.subject", who), []).extend(entries)
+        named: Sequence[Replacement | Deletion] = (*self._asked.replacements, *self._asked.deletions)
+        for one in named:
+            try:
+                who = Named(patient_id=self._feed.ids.decode(one.fhir_id).patient_id)
+            except NotAnOpaqueId:
+                who = None
+            mentioned.setdefault(("resource", who), []).append(one.entry)
+        return mentioned
 
-    async def _known(self, named: set[Named]) -> SpacePatient | None:
-        """The person that is named, if they are here; None where the Bundle brings them."""
-        gateway = self._feed.gateway
-        found: set[SpacePatient | None] = set()
-        for who in named:
-            if who.patient_id is not None:
-                patient = await tenants.linked(
-                    self._conn, gateway.tenant_id, gateway.gateway_id, who.patient_id
-                )
-                if patient is None:
-                    raise self._nobody()
-                found.add(patient)
-            elif who.uuid is not None:
-                found.add(await self._of_uuid(who))
-        brought = {person.uuid for person in self._asked.people}
-        if len(found) > 1 or len(brought) > 1:
-            raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Bundle", ONE_PERSON)
-        patient = next(iter(found), None)
-        if patient is None and not brought:
-            raise self._nobody()
-        return patient
+    def _refuse_absent(self, absent: Mapping[str, list[int | None]]) -> None:
+        """The same answer for what is not here and what is another's."""
+        if "resource" in absent:
+            raise _refused(HTTPStatus.NOT_FOUND, absent["resource"], "resource", ReadingAbsent.sentence)
+        for part, entries in absent.items():
+            raise _refused(HTTPStatus.UNPROCESSABLE_ENTITY, entries, part, NOBODY)
 
-    async def _of_uuid(self, who: Named) -> SpacePatient | None:
+    async def _fed(self, who: Named) -> SpacePatient | None:
+        """A person whom this gateway feeds; None for who is not here, and for who is another's."""
         gateway = self._feed.gateway
-        if who.uuid is None:
-            return None
-        allowed = gateway.patient_uuid in (None, who.uuid)
-        joins = gateway.patient_uuid == who.uuid
+        if who.patient_id is not None:
+            return await tenants.linked(self._conn, gateway.tenant_id, gateway.gateway_id, who.patient_id)
         try:
-            if allowed:
-                return await tenants.patient_of(
-                    self._conn, gateway.tenant_id, gateway.gateway_id, who.uuid, joins=joins
-                )
+            return None if who.uuid is None else await self._of_uuid(who.uuid)
         except PatientOfAnother:
-            pass
-        entries = [person.entry for person in self._asked.people]
-        if not entries:
-            raise self._nobody()
-        raise _refused(HTTPStatus.FORBIDDEN, entries, "resource", PatientOfAnother.sentence)
+            return None
+
+    async def _brought(self, uuid: UUID) -> SpacePatient | None:
+        """A person whom the Bundle brings; None for who is new. Raises Refused for another gateway's."""
+        try:
+            return await self._of_uuid(uuid)
+        except PatientOfAnother as error:
+            entries = [person.entry for person in self._asked.people if person.uuid == uuid]
+            raise _refused(HTTPStatus.FORBIDDEN, entries, "resource", error.sentence) from None
+
+    async def _of_uuid(self, uuid: UUID) -> SpacePatient | None:
+        gateway = self._feed.gateway
+        if gateway.patient_uuid not in (None, uuid):
+            raise PatientOfAnother
+        joins = gateway.patient_uuid == uuid
+        return await tenants.patient_of(self._conn, gateway.tenant_id, gateway.gateway_id, uuid, joins=joins)
 
     async def _new(self, person: Person) -> tuple[SpacePatient, bool]:
         gateway = self._feed.gateway
@@ -199,26 +202,9 @@ class _Work:
         except (PatientQuota, PatientOfAnother) as error:
             raise _refused(HTTPStatus.FORBIDDEN, [person.entry], "resource", error.sentence) from None
 
-    def _nobody(self) -> Refused:
-        """The same answer for who is not here and who is another's."""
-        told: Sequence[Creation | Replacement | Deletion] = (
-            *self._asked.creations,
-            *self._asked.replacements,
-            *self._asked.deletions,
-        )
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if self._asked.creations else HTTPStatus.NOT_FOUND
-        return _refused(status, [one.entry for one in told], "resource", NOBODY)
-
-    def _key(self, one: Replacement | Deletion) -> OpaqueKey:
-        """The key under an id. Raises Refused."""
-        try:
-            return self._feed.ids.decode(one.fhir_id)
-        except NotAnOpaqueId:
-            raise _refused(HTTPStatus.NOT_FOUND, [one.entry], "resource", ReadingAbsent.sentence) from None
-
     async def delete(self) -> None:
         """Erases; what was erased before is gone already."""
-        keys = {one: _reading_key(self._key(one)) for one in self._asked.deletions}
+        keys = {one: _reading_key(self._feed.ids.decode(one.fhir_id)) for one in self._asked.deletions}
         if not keys:
             return
         receipt = await erasure.erase_records(
@@ -264,7 +250,8 @@ class _Work:
         for (reference, digest), entries in _grouped(
             told, lambda one: (one.said.device, one.said.digest)
         ).items():
-            if self._references.device(reference, digests) != digest or digest not in self._devices:
+            named = self._references.device(reference, self._patient.patient_id, digests)
+            if named != digest or digest not in self._devices:
                 wrong += entries
         if wrong:
             raise _refused(HTTPStatus.UNPROCESSABLE_ENTITY, wrong, "resource.device", NO_SUCH_DEVICE)
