@@ -29,6 +29,8 @@ MOST = 24
 
 FIRST, SECOND = 0, 1
 
+Steps = list[tuple[object, ...]]
+
 numbers = st.integers(0, MOST - 1)
 devices = st.sampled_from((FIRST, SECOND))
 kinds = st.sampled_from((AnnotationKind.NOTE, AnnotationKind.EXCLUDED, AnnotationKind.NOT_MINE))
@@ -117,9 +119,7 @@ class History:
         await self.home.try_to_feed()
 
 
-async def holds(
-    done: list[tuple[object, ...]], server: HostileSpace, home_folder: Path, folder: Path
-) -> None:
+async def holds(done: Steps, server: HostileSpace, home_folder: Path, folder: Path) -> None:
     async with servers.opened(home_folder) as database, fed(database, folder, server) as home:
         history = History(home, server, (home.device, await new_device(database, home.patient)))
         for step in done:
@@ -140,13 +140,13 @@ async def holds(
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.timeout(300)
 @settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(done=steps, server=servers_made)
 def test_when_it_stops_failing_the_space_holds_what_the_home_holds(
-    database_home: Path, done: list[tuple[object, ...]], server: HostileSpace
+    database_home: Path, done: Steps, server: HostileSpace
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(holds(done, server, database_home, Path(folder)))
