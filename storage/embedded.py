@@ -51,7 +51,7 @@ BUSY_LIMIT = START_LIMIT + STOP_LIMIT
 """Seconds to wait for another command that starts or stops the server."""
 
 LARGEST_LOG = 1_000_000
-"""Bytes of the server's log above which a start begins a new one."""
+"""Bytes of the server's log above which the next command begins a new one."""
 
 _PAUSE = 0.01
 
@@ -207,6 +207,7 @@ class EmbeddedServer:
         return answer == pq.Ping.OK
 
     def _start_unless_it_answers(self) -> None:
+        self._bound_log()
         if self._answers():
             return
         binaries = self._within_reach(find_binaries())
@@ -279,9 +280,7 @@ class EmbeddedServer:
         command = [binaries.postgres, "-D", str(self._place.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        log = self._place.log
-        begin = "wb" if log.exists() and log.stat().st_size > LARGEST_LOG else "ab"
-        with open(log, begin, opener=private) as said:
+        with open(self._place.log, "ab", opener=private) as said:
             said_from = said.tell()
             process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
@@ -295,6 +294,12 @@ class EmbeddedServer:
                 **self._place.account.options(),  # type: ignore[call-overload]
             )
         return process, said_from
+
+    def _bound_log(self) -> None:
+        """What is too long begins anew; a server that runs goes on at its end, wherever that is now."""
+        with suppress(FileNotFoundError):
+            if self._place.log.lstat().st_size > LARGEST_LOG:
+                os.truncate(self._place.log, 0)
 
     def _disarm_stale_pid(self) -> None:
         """A crashed server's pid may be another process's by now, for which PostgreSQL would refuse to start.

@@ -300,6 +300,25 @@ async def test_a_clock_that_is_ahead_is_taken_off_what_it_wrote(tmp_path, storin
     assert series.time_source[0] == TimeSource.DEVICE_CORRECTED
 
 
+async def test_this_machine_s_clock_set_back_by_a_year_moves_no_reading(tmp_path, storing):
+    first = [record(1, DateTime(2024, 1, 10, 9, 0, 0))]
+    async with bench(tmp_path, meter(first)) as at:
+        await once(at, storing)
+    placed = (await stored(storing)).effective_time[0]
+    async with storing.database.owner() as conn:  # what is a year ahead now was written before
+        await conn.execute(
+            "UPDATE passerelle.device SET last_synced_at = now() + interval '1 year' WHERE patient_id = %s",
+            (storing.patient.patient_id,),
+        )
+    both = [*first, record(2, DateTime(2024, 1, 10, 10, 0, 0))]
+    async with bench(tmp_path, meter(both, clock_error_seconds=365 * 86400)) as at:
+        outcome = await once(at, storing)
+    assert outcome.clock_error_seconds is None
+    series = await stored(storing)
+    hour = 3_600_000_000
+    assert sorted(series.effective_time.tolist()) == [placed, placed + hour]
+
+
 async def test_a_clock_that_shows_the_base_time_is_not_taken_for_a_wrong_one(tmp_path, storing):
     shown = [record(1, DateTime(2024, 1, 10, 7, 0, 0), time_offset_min=60)]
     async with bench(tmp_path, meter(shown, clock_error_seconds=-3600)) as at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import resource
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -432,6 +433,73 @@ def test_the_log_of_the_server_holds_no_statement_and_no_value(home: Path) -> No
     said = server.place.log.read_text()
     assert "secret name" not in said
     assert "INSERT" not in said
+
+
+def test_no_failure_of_a_statement_tells_the_log_what_it_was_about(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    failing = (
+        "SELECT 1 / (CASE WHEN 'Jean Secret' <> '' THEN 0 END)",
+        "INSERT INTO kept_name VALUES ('Jean Secret')",
+        "INSERT INTO kept_name VALUES ('x' || repeat('Jean Secret', 10))",
+        "SELECT 'Jean Secret'::int4",
+        "DO $$BEGIN RAISE EXCEPTION 'Jean Secret'; END$$",
+        "DO $$BEGIN RAISE LOG 'not of ours' USING DETAIL = 'Jean Secret'; END$$",
+        "SELECT Jean_Secret FROM kept_name",
+    )
+    with psycopg.connect(server.address("owner"), autocommit=True) as conn:
+        conn.execute("CREATE TABLE kept_name (name text PRIMARY KEY CHECK (length(name) < 20))")
+        conn.execute("INSERT INTO kept_name VALUES ('Jean Secret')")
+        for statement in failing:
+            try:
+                conn.execute(statement)
+            except psycopg.Error:
+                continue
+            assert "RAISE LOG" in statement
+        with (
+            pytest.raises(psycopg.Error),
+            conn.cursor() as cursor,
+            cursor.copy("COPY kept_name FROM STDIN") as copy,
+        ):
+            copy.write("Jean Secret\tJean Secret\n")
+        with pytest.raises(psycopg.Error):
+            conn.execute("SELECT pg_terminate_backend(pg_backend_pid()), 'Jean Secret'")
+    with psycopg.connect(server.address("owner"), autocommit=True) as conn:
+        conn.execute("DROP TABLE kept_name")
+    server.release()
+    said = server.place.log.read_text()
+    assert "ready to accept connections" in said
+    assert "Secret" not in said
+
+
+def test_a_log_that_is_too_long_begins_anew_under_a_server_that_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedServer.hold(home)
+    monkeypatch.setattr(embedded, "LARGEST_LOG", 10)
+    EmbeddedServer.hold(home).release()
+    assert server.place.log.stat().st_size == 0
+    server.release()
+    said = server.place.log.read_bytes()
+    assert b"shut down" in said
+    assert b"\0" not in said
+
+
+def test_the_server_fits_a_laptop(home: Path) -> None:
+    server = EmbeddedServer.hold(home)
+    with psycopg.connect(server.address("owner")) as conn:
+        shared = conn.execute("SELECT pg_size_bytes(current_setting('shared_buffers'))").fetchone()
+        wal = conn.execute("SELECT pg_size_bytes(current_setting('max_wal_size'))").fetchone()
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    pids = [server.pid, *(int(child) for child in children.read_text().split())] if children.exists() else []
+    proportional = 0
+    for pid in pids:
+        with suppress(OSError):
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            proportional += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1])  # type: ignore[index]
+    server.release()
+    assert shared == (32 << 20,)
+    assert wal == (256 << 20,)
+    assert proportional < 80_000  # kB
 
 
 def test_starting_does_not_wait_for_ever(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
