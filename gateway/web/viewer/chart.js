@@ -13,13 +13,13 @@ const FLOOR = 40;
 const HOUR = 3_600_000;
 
 // The drawing on an A4 page, in CSS pixels: browsers tell nobody the width they print at.
-const PAPER = { width: 700, height: 190 };
+const PAPER = { width: 700, height: 120 };
 
 let charts = 0;
 const views = new WeakMap();
 
 function redrawAll(size) {
-  for (const figure of document.querySelectorAll(".chart")) redraw(views.get(figure), size);
+  for (const figure of document.querySelectorAll(".chart")) if (views.has(figure)) redraw(views.get(figure), size);
 }
 
 addEventListener("beforeprint", () => redrawAll(() => PAPER));
@@ -47,7 +47,7 @@ export function chart(readings, { kind, period, unit, title }) {
   );
   const view = { id, readings, kind, period, unit, figure, drawing, readout, chosen: null, plane: null };
   views.set(figure, view);
-  new ResizeObserver(() => redraw(view, onScreen)).observe(figure);
+  new ResizeObserver(() => redraw(view, matchMedia("print").matches ? () => PAPER : onScreen)).observe(figure);
   listen(view);
   return figure;
 }

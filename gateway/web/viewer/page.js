@@ -1,16 +1,16 @@
 // The opened share: whose it is, then a section for each kind of method, each with a period of its own.
 
 import { chart, moment } from "./chart.js";
+import { dayStrips } from "./days.js";
 import { el } from "./dom.js";
+import { asText, episodeList, figures, ranges, tiles } from "./figures.js";
 import { date, dates, number, t, tn } from "./language.js";
-import { LENGTHS, dateOf, extent, latest, lengthOf, opening, shifted, within } from "./period.js";
-import { RANGES, counted, hoursOfData, percentages, summary } from "./statistics.js";
+import { LENGTHS, dateOf, extent, latest, lengthOf, midnight, opening, shifted, within } from "./period.js";
+import { profileChart } from "./profile.js";
+import { SUFFICIENT, counted, profile } from "./statistics.js";
 import { table } from "./table.js";
-import { SYMBOLS, amount, bounds, deviceName, rangeName } from "./units.js";
+import { deviceName } from "./units.js";
 import { local } from "./welcome.js";
-
-/** Below this number, shares of finger-stick measurements say more than is known. */
-const ENOUGH_FOR_SHARES = 30;
 
 // The period of each kind, as the reader left it, while the page stands.
 const periods = new WeakMap();
@@ -87,99 +87,92 @@ function periodOf(all, kind, period, unit, show) {
         el("h2", {}, name),
         el("p", { class: "muted" }, el("span", {}, span), el("span", {}, days), devices ? el("span", {}, devices) : null),
       ),
-      periodChoice(all, period, show),
+      el(
+        "div",
+        { class: "period" },
+        ...periodChoice(all, period, show),
+        readings.length
+          ? copyButton(() => asText(figures(readings, kind, measureOf(readings, period)), unit, `${name}, ${span}`))
+          : null,
+      ),
     ),
     ...(readings.length
-      ? filled(readings, kind, period, unit, `${name}, ${span}`)
+      ? filled(all, readings, kind, period, unit, `${name}, ${span}`, show)
       : [el("p", { class: "empty" }, t("No reading in these days."))]),
   ];
 }
 
-function filled(readings, kind, period, unit, title) {
-  const numbers = summary(readings);
-  const short = kind === "sensor" && hoursOfData(readings) < 24;
+function filled(all, readings, kind, period, unit, title, show) {
+  const found = figures(readings, kind, measureOf(readings, period));
+  const before = compared(all, kind, period);
   return [
-    el("dl", { class: "tiles" }, ...tiles(numbers, kind, unit, short)),
-    short
+    tiles(found, unit, before),
+    found.short
       ? el("p", { class: "hint" }, t("Less than 24 hours of sensor data: too little for a mean or for ranges."))
-      : ranges(numbers, kind, unit),
+      : ranges(found, unit, before),
+    kind === "sensor" && !found.short ? episodeList(found, unit) : null,
+    ...(kind === "sensor" && lengthOf(period) > 1 ? profileOf(found, readings, unit, title) : []),
+    kind === "sensor" ? dayStrips(readings, unit, (day) => show({ first: day, last: day })) : null,
     chart(readings, { kind, period, unit, title }),
     el("p", { class: "fine" }, `${key(kind)} ${zones(readings)}`),
     table(readings, unit, title),
-  ];
+  ].filter(Boolean);
 }
 
-function tiles(numbers, kind, unit, short) {
-  const value = (text, of = unit) => [el("span", { class: "number" }, text), " ", el("span", { class: "unit" }, of)];
-  const percent = kind === "sensor" && !short && numbers.cv !== null;
+function profileOf(found, readings, unit, title) {
+  if (found.short) return [];
+  if (!found.profiled)
+    return [el("p", { class: "hint" }, t("A glucose profile needs 7 days with 70 % of their readings; these days have fewer."))];
   return [
-    short ? null : tile(t("Mean"), numbers.mean === null ? ["–"] : value(amount(numbers.mean, unit))),
-    tile(
-      t("Lowest – highest"),
-      numbers.lowest === null ? ["–"] : value(`${amount(numbers.lowest, unit)}–${amount(numbers.highest, unit)}`),
+    el(
+      "figure",
+      { class: "profile" },
+      el("figcaption", {}, t("Glucose profile: all days of the period in one")),
+      ...profileChart(profile(readings), { unit, title }),
     ),
-    tile(
-      kind === "sensor" ? t("Readings") : t("Measurements"),
-      [el("span", { class: "number" }, number(numbers.n))],
-      outOfRange(numbers),
-    ),
-    percent
-      ? tile(t("Variation (CV)"), value(number(numbers.cv), "%"))
-      : null,
   ];
 }
 
-function tile(name, value, detail) {
-  return el("div", {}, el("dt", {}, name), el("dd", {}, ...value), detail ? el("dd", { class: "detail" }, detail) : null);
+/** How long a period is on the person's own clock. */
+function measureOf(readings, period) {
+  const start = midnight(period.first, readings[0].offset);
+  const end = midnight(period.last + 1, readings.at(-1).offset);
+  return { minutes: (end - start) / 60_000, days: lengthOf(period) };
 }
 
-function outOfRange({ lo, hi }) {
-  if (!lo && !hi) return t("no LO, no HI");
-  return t("of which {lo} LO and {hi} HI, not in the mean", { lo: number(lo), hi: number(hi) });
+/** The figures of as many days before, where they are as complete as a comparison needs. */
+function compared(all, kind, period) {
+  if (kind !== "sensor") return null;
+  const length = lengthOf(period);
+  const earlier = { first: period.first - length, last: period.last - length };
+  const readings = within(all, earlier);
+  if (!readings.length) return null;
+  const found = figures(readings, kind, measureOf(readings, earlier));
+  return found.complete >= SUFFICIENT && !found.short ? found : null;
 }
 
-/** The share of each range: one bar, and the same in words below it. Few measurements are counted, not shared. */
-function ranges(numbers, kind, unit) {
-  const few = kind === "finger-stick" && numbers.n < ENOUGH_FOR_SHARES;
-  const shares = percentages(numbers.ranges);
-  const limits = bounds(unit);
-  const parts = RANGES.map((range, index) => ({ range, percent: shares[index], count: numbers.ranges[range] }));
-  const bar = el(
-    "div",
-    { class: "bar", "aria-hidden": "true" },
-    ...parts.filter(({ count }) => count).map(({ range, count }) => {
-      const segment = el("span", { class: range });
-      segment.style.flexGrow = count;
-      return segment;
-    }),
-  );
-  const list = el(
-    "ul",
-    { class: "shares" },
-    ...parts.map(({ range, percent, count }) =>
-      el(
-        "li",
-        { class: range },
-        el("span", { class: "symbol", "aria-hidden": "true" }, SYMBOLS[range]),
-        el("strong", {}, few ? number(count) : share(percent, count)),
-        el("span", { class: "name" }, rangeName(range)),
-        el("span", { class: "bounds" }, limits[range]),
-      ),
-    ),
-  );
-  return el("figure", { class: "ranges" }, el("figcaption", {}, caption(numbers.n, kind, few)), few ? null : bar, list);
+function copyButton(text) {
+  const button = el("button", { type: "button" }, t("Copy as text"));
+  button.addEventListener("click", async () => {
+    await copied(text());
+    button.textContent = t("Copied");
+    setTimeout(() => (button.textContent = t("Copy as text")), 2000);
+  });
+  return button;
 }
 
-function caption(n, kind, few) {
-  if (kind === "sensor") return t("Share of the readings in each range");
-  return few
-    ? t("Measurements in each range")
-    : t("Share of the {n} measurements in each range", { n: number(n) });
-}
-
-function share(percent, count) {
-  if (percent === 0 && count) return t("< 1 %");
-  return t("{n} %", { n: number(percent) });
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Some browsers let a page copy only what is selected in it.
+    const area = el("textarea", { class: "aside", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
 }
 
 function key(kind) {
@@ -207,15 +200,13 @@ function spanOf({ first, last }) {
 function periodChoice(all, period, show) {
   const whole = extent(all);
   const total = lengthOf(whole);
-  if (total === 1) return null;
+  if (total === 1) return [];
   const length = lengthOf(period);
   const option = (days, text) =>
     el("button", { type: "button", "aria-pressed": String(length === days), onclick: () => show(around(period, days, whole)) }, text);
   const step = (text, label, steps, there) =>
     el("button", { type: "button", "aria-label": label, title: label, disabled: !there, onclick: () => show(shifted(period, steps, whole)) }, text);
-  return el(
-    "div",
-    { class: "period" },
+  return [
     el(
       "div",
       { class: "segmented", role: "group", "aria-label": t("Period") },
@@ -228,7 +219,7 @@ function periodChoice(all, period, show) {
       step("←", t("Earlier"), -1, period.first > whole.first),
       step("→", t("Later"), 1, period.last < whole.last),
     ),
-  );
+  ];
 }
 
 /** So many days that end where the period ends. */

@@ -69,7 +69,9 @@ def test_a_clinician_opens_the_link_and_sees_the_curve_and_the_numbers(
     assert tile(page, "sensor", "Mean").startswith("104 mg/dL")
     assert tile(page, "sensor", "Lowest") == "50–204 mg/dL"
     assert tile(page, "sensor", "Readings") == "1,945 no LO, no HI"
-    assert tile(page, "sensor", "Variation") == "23 %"
+    assert tile(page, "sensor", "Variation") == "23.0 % stable up to 36 %"
+    assert tile(page, "sensor", "GMI") == "– needs 70 % of the readings"
+    assert tile(page, "sensor", "Data of the period").startswith("67 %")
     assert tile(page, "finger-stick", "Mean") == "113 mg/dL"
     assert tile(page, "finger-stick", "Lowest") == "88–146 mg/dL"
     assert tile(page, "finger-stick", "Measurements") == "11 of which 2 LO and 0 HI, not in the mean"
@@ -125,7 +127,7 @@ def test_below_a_day_of_sensor_data_there_is_no_mean(shelf: RunningShelf, visit:
     page = visit(share(shelf, content).url).page
     enter(page)
     expect(page.get_by_text("Less than 24 hours of sensor data")).to_be_visible()
-    expect(page.locator(".tiles dt")).to_have_text(["Lowest – highest", "Readings"])
+    expect(page.locator(".tiles dt")).to_have_text(["Lowest – highest", "Readings", "Data of the period"])
 
 
 def test_the_curve_is_read_out_by_keyboard_pointer_and_touch(
@@ -133,8 +135,8 @@ def test_the_curve_is_read_out_by_keyboard_pointer_and_touch(
 ) -> None:
     page = visit(share(shelf, both).url, has_touch=True).page
     enter(page)
-    curve = page.get_by_role("slider", name=re.compile("Glucose sensor"))
-    readout = page.locator(".readings.sensor .readout")
+    curve = page.get_by_role("slider", name=re.compile("^Glucose sensor"))
+    readout = page.locator(".readings.sensor .chart:not(.profile) .readout")
     curve.focus()
     page.keyboard.press("Home")
     expect(readout).to_contain_text("129 mg/dL")
@@ -434,6 +436,95 @@ def test_values_in_mmol_are_shown_as_the_device_wrote_them(shelf: RunningShelf, 
     assert tile(page, "finger-stick", "Lowest") == "3.8–10.1 mmol/L"
     counts = page.locator(".shares strong")
     expect(counts).to_have_text(["0", "1", "2", "1", "0"])
+
+
+def test_the_profile_is_read_out_by_keyboard_and_stands_in_a_table(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    page = visit(share(shelf, collection(*sensor_week("2133-018"))).url).page
+    enter(page)
+    profile = page.get_by_role("slider", name=re.compile("^Glucose profile of a day"))
+    readout = page.locator(".chart.profile .readout")
+    profile.focus()
+    page.keyboard.press("Home")
+    expect(readout).to_contain_text("00:00 to 00:15")
+    page.keyboard.press("PageUp")
+    expect(readout).to_contain_text("03:00 to 03:15")
+    expect(profile).to_have_attribute(
+        "aria-valuetext", re.compile(r"03:00 to 03:15: \d+ mg/dL; half of the days")
+    )
+    page.get_by_text("The profile in a table").click()
+    expect(page.locator(".profile tbody tr")).to_have_count(96)
+
+
+def test_no_profile_and_no_management_indicator_where_the_days_are_too_few_and_it_says_why(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    content = collection(*(sensor(MORNING + timedelta(minutes=5 * step), "100") for step in range(3 * 288)))
+    page = visit(share(shelf, content).url).page
+    enter(page)
+    expect(page.get_by_text("A glucose profile needs 7 days with 70 % of their readings")).to_be_visible()
+    expect(page.locator(".chart.profile")).to_have_count(0)
+    sparse = [step for step in range(3 * 288) if step % 288 < 150]
+    content = collection(*(sensor(MORNING + timedelta(minutes=5 * step), "100") for step in sparse))
+    page = visit(share(shelf, content).url).page
+    enter(page)
+    assert tile(page, "sensor", "GMI") == "– needs 70 % of the readings"
+
+
+def test_a_day_is_chosen_from_its_strip_and_its_episodes_are_counted_there(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    low = {288 + step for step in range(100, 103)} | {288 + step for step in range(200, 212)}
+    content = collection(
+        *(
+            sensor(MORNING + timedelta(minutes=5 * step), "60" if step in low else "120")
+            for step in range(3 * 288)
+        )
+    )
+    page = visit(share(shelf, content).url).page
+    enter(page)
+    strips = page.locator(".strip")
+    expect(strips).to_have_count(4)
+    expect(page.locator(".episodes")).to_contain_text("2 below 70 mg/dL (75 min)")
+    expect(strips.nth(1)).to_contain_text("Tue 3 Mar")
+    expect(strips.nth(1)).to_contain_text("1 low")
+    strips.nth(1).click()
+    expect(page.locator(".readings.sensor header .muted")).to_contain_text("1 day")
+    expect(strips).to_have_count(0)
+
+
+def test_a_period_stands_beside_the_one_before_it(shelf: RunningShelf, visit: Visiting) -> None:
+    content = collection(
+        *(
+            sensor(MORNING + timedelta(minutes=5 * step), "200" if step < 288 * 14 else "120")
+            for step in range(28 * 288)
+        )
+    )
+    page = visit(share(shelf, content).url).page
+    enter(page)
+    page.get_by_role("button", name="7 days", exact=True).click()
+    assert "before: 120 mg/dL" in tile(page, "sensor", "Mean")
+    page.get_by_role("button", name="14 days", exact=True).click()
+    assert "before: 19" in tile(page, "sensor", "Mean")
+    expect(page.locator(".shares .target")).to_contain_text("before: ")
+    page.get_by_role("button", name="All", exact=True).click()
+    assert "before" not in tile(page, "sensor", "Mean")
+
+
+def test_the_numbers_are_copied_as_plain_lines(shelf: RunningShelf, visit: Visiting) -> None:
+    content = collection(*sensor_week("2133-018"), *captured_meter())
+    opened = visit(share(shelf, content).url, permissions=["clipboard-read", "clipboard-write"])
+    page = opened.page
+    enter(page)
+    page.locator(".readings.sensor").get_by_role("button", name="Copy as text").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert lines[0].startswith("Glucose sensor, ")
+    assert "Mean: 127 mg/dL" in lines
+    assert "GMI: 6.3 %" in [line.replace("\xa0", " ") for line in lines]
+    assert any(line.startswith("In target (70–180 mg/dL): ") for line in lines)
+    assert lines[-1].startswith("Episodes of 15 minutes or more: ")
 
 
 def test_four_hundred_days_open_on_the_last_fourteen(shelf: RunningShelf, visit: Visiting) -> None:
