@@ -19,12 +19,14 @@ from gateway.commands import (
     demonstration,
     erasing,
     exporting,
+    grants,
     people,
     radio,
     readings,
     reporting,
     serving,
     sharing,
+    space,
     tenants,
 )
 
@@ -55,6 +57,8 @@ for group in (
     annotating,
     people,
     sharing,
+    space,
+    grants,
     serving,
     tenants,
     backup,

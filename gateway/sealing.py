@@ -36,6 +36,9 @@ from gateway.file_errors import why
 FHIR_JSON: Final = "application/fhir+json"
 """`cty` of a sealed file and its `contentType` in the manifest: a fixed value of the specification."""
 
+SMART_API_ACCESS: Final = "application/smart-api-access"
+"""The same of a file that carries the access to a FHIR server, in the place of readings."""
+
 LABEL_MAX: Final = 80
 PASSCODE_MIN: Final = 4
 """With ten tries for the life of a link, four digits are guessed once in a thousand links."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,7 +23,7 @@ from fhir_mapping.opaque import ReadingIds
 from gateway import sealing
 from gateway.home import Home
 from gateway.reports.period import Period
-from gateway.sealing import HomeSecret, SealedLink
+from gateway.sealing import FHIR_JSON, SMART_API_ACCESS, HomeSecret, SealedLink
 from gateway.settings import shelf_of
 from gateway.shelf_client import LinkClosed, ShelfClient, ShelfUnreachable
 from gateway.shelf_home import gateway_token
@@ -123,18 +123,59 @@ async def create(
         )
         link = _link(new, kept)  # a label or an address that is too long is refused before anything is kept
         share = await shares.create(connection, patient.patient_id, new, now)
+    waiting = await _first_delivery(home, share, now)
+    return CreatedShare(share, link.url(share.shelf_url), passcode, observations, waiting)
+
+
+async def _first_delivery(home: Home, share: Share, now: datetime) -> bool:
+    """Put a new share on its shelf. Whether it waits; one that the shelf refuses (SpaceError) is not kept."""
     try:
         await _deliver(home, share)
     except ShelfUnreachable:
-        waiting = True
+        return True
     except SpaceError:
         async with home.database.writer() as connection:
             # Nobody will have its link, and the shelf that refused it has nothing to be told.
             await shares.revocation_told(connection, await shares.revoke(connection, share, now), now)
         raise
-    else:
-        waiting = False
-    return CreatedShare(share, link.url(share.shelf_url), passcode, observations, waiting)
+    return False
+
+
+async def create_access(
+    home: Home, name: str, access: Mapping[str, object], grant_id: UUID, *, label: str, expires_at: datetime
+) -> CreatedShare:
+    """A link that carries a grant: `access` is its file of `application/smart-api-access`.
+
+    The shelf cannot read it; the space that it opens can read what it serves. Raises as `create`.
+    """
+    now = datetime.now(UTC)
+    async with home.database.writer() as connection:
+        patient = await patients.find(connection, name)
+        link_id, share_id = sealing.new_manifest_id(), uuid4()
+        kept = _Kept(link_id, sealing.new_key(), None, access, str(grant_id))
+        new = NewShare(
+            share_id=share_id,
+            link_hash=sealing.token_hash(link_id),
+            sealed_secret=kept.wrapped(home.secret, share_id),
+            shelf_url=shelf_of(home.settings),
+            label=label[: sealing.LABEL_MAX // 2],
+            live=False,
+            expires_at=expires_at,
+        )
+        link = _link(new, kept)
+        share = await shares.create(connection, patient.patient_id, new, now)
+    waiting = await _first_delivery(home, share, now)
+    return CreatedShare(share, link.url(share.shelf_url), None, 0, waiting)
+
+
+async def revoke_access(home: Home, patient_id: int, grant_id: UUID) -> None:
+    """End the links that carry a grant which is over; a shelf that does not answer is told later."""
+    async with home.database.writer() as connection:
+        known = await shares.of_patient(connection, patient_id)
+    for share in known:
+        ended = share.revoked_at is not None or share.erased
+        if not ended and _Kept.unwrapped(home.secret, share).grant_id == str(grant_id):
+            await revoke(home, share.share_id)
 
 
 async def revoke(home: Home, share_id: UUID) -> bool:
@@ -204,15 +245,19 @@ class _Kept:
     link_id: str = field(repr=False)
     key: bytes = field(repr=False)
     passcode_hash: str | None
+    access: Mapping[str, object] | None = field(default=None, repr=False)
+    """What a file of `application/smart-api-access` says, in the place of readings."""
+    grant_id: str | None = None
 
     def wrapped(self, secret: HomeSecret, share_id: UUID) -> bytes:
-        text = json.dumps([self.link_id, sealing.base64url(self.key), self.passcode_hash])
-        return secret.wrap(text.encode(), str(share_id))
+        kept = [self.link_id, sealing.base64url(self.key), self.passcode_hash]
+        more = [] if self.access is None else [self.access, self.grant_id]
+        return secret.wrap(json.dumps([*kept, *more]).encode(), str(share_id))
 
     @classmethod
     def unwrapped(cls, secret: HomeSecret, share: Share) -> _Kept:
-        link_id, key, passcode_hash = json.loads(secret.unwrap(share.sealed_secret, str(share.share_id)))
-        return cls(link_id, sealing.from_base64url(key), passcode_hash)
+        link_id, key, *rest = json.loads(secret.unwrap(share.sealed_secret, str(share.share_id)))
+        return cls(link_id, sealing.from_base64url(key), *rest)
 
 
 def _link(share: NewShare | Share, kept: _Kept) -> SealedLink:
@@ -241,25 +286,35 @@ async def _deliver(home: Home, share: Share) -> None:
                 await erasure.forget_told_shares(connection, share.patient_id)
             return
         kept = _Kept.unwrapped(home.secret, share)
-        async with home.database.writer() as connection:
-            patient = await patients.get(connection, share.patient_id)
-            series = await readings.series(
-                connection,
-                share.patient_id,
-                kinds=share.kinds,
-                start=share.period_start,
-                end=share.period_end,
-            )
-        sealed = sealing.seal(collection(home.secret, patient, series), kept.key)
+        content, until = await _content(home, share, kept, now)
+        content_type = FHIR_JSON if kept.access is None else SMART_API_ACCESS
         await shelf.put(
             share.link_hash,
-            [sealed],
+            [sealing.seal(content, kept.key, content_type)],
+            content_type=content_type,
             flags=_link(share, kept).flags,
             expires_at=share.expires_at,
             passcode_hash=kept.passcode_hash,
         )
         async with home.database.writer() as connection:
-            await shares.uploaded(connection, share, _last_time(series), now)
+            await shares.uploaded(connection, share, until, now)
+
+
+async def _content(home: Home, share: Share, kept: _Kept, now: datetime) -> tuple[bytes, datetime | None]:
+    """What a link carries, and until when its readings reach; an access reaches as far as its grant."""
+    if kept.access is not None:
+        left = 0 if share.expires_at is None else int((share.expires_at - now).total_seconds())
+        return json.dumps({**kept.access, "expires_in": max(0, left)}).encode(), None
+    async with home.database.writer() as connection:
+        patient = await patients.get(connection, share.patient_id)
+        series = await readings.series(
+            connection,
+            share.patient_id,
+            kinds=share.kinds,
+            start=share.period_start,
+            end=share.period_end,
+        )
+    return collection(home.secret, patient, series), _last_time(series)
 
 
 def _last_time(series: ReadingSeries) -> datetime | None:

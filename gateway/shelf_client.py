@@ -102,6 +102,7 @@ class ShelfClient:
         link_hash: bytes,
         files: Sequence[str],
         *,
+        content_type: str = FHIR_JSON,
         flags: str = "",
         expires_at: datetime | None = None,
         passcode_hash: str | None = None,
@@ -115,7 +116,7 @@ class ShelfClient:
             "flags": flags,
             "expires_at": expires_at.astimezone(UTC).isoformat() if expires_at else None,
             "passcode_hash": passcode_hash,
-            "files": [{"content_type": FHIR_JSON, "jwe": sealed} for sealed in files],
+            "files": [{"content_type": content_type, "jwe": sealed} for sealed in files],
         }
         await self._call("PUT", link_hash.hex(), json=body)
 

@@ -5,6 +5,7 @@ What a token opens is decided in the database, by the functions that the role se
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,6 +61,37 @@ async def revoke(conn: Connection, patient_id: int, grant_id: UUID, now: datetim
     values = {"patient_id": patient_id, "grant_id": grant_id, "now": now}
     if await (await conn.execute(_SQL["revoke"], values)).fetchone() is None:
         raise UnknownGrant
+
+
+async def narrow(
+    conn: Connection,
+    patient_id: int,
+    grant_id: UUID,
+    *,
+    kinds: Iterable[Kind] | None = None,
+    period_start: datetime | None = None,
+    period_end: datetime | None = None,
+    ends_at: datetime | None = None,
+) -> None:
+    """Takes back a part of a grant, at once and for its tokens too: it never opens more than before.
+
+    None leaves a bound as it is. Raises UnknownGrant.
+    """
+    key = {"patient_id": patient_id, "grant_id": grant_id}
+    row = await (await conn.execute(_SQL["lock"], key)).fetchone()
+    if row is None:
+        raise UnknownGrant
+    wanted = None if kinds is None else {int(kind) for kind in kinds}
+    left = row[0] if wanted is None else sorted(wanted if row[0] is None else wanted.intersection(row[0]))
+    bounds = {"kinds": left, "period_start": period_start, "period_end": period_end, "ends_at": ends_at}
+    await conn.execute(_SQL["narrow"], key | bounds)
+
+
+async def of_token(conn: Connection, patient_id: int, token_hash: bytes) -> UUID | None:
+    """The grant that a token was handed out as; None where there is no such token of this patient."""
+    values = {"patient_id": patient_id, "token_hash": token_hash}
+    row = await (await conn.execute(_SQL["of_token"], values)).fetchone()
+    return None if row is None else row[0]
 
 
 async def add_token(

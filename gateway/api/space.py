@@ -22,7 +22,7 @@ from fhir_mapping.errors import NotTaken
 from fhir_mapping.ingest import Deletion, EntriesRefused, NotABundle, TooManyEntries, Transaction
 from fhir_mapping.opaque import ReadingIds
 from gateway import metrics
-from gateway.api import auth, fhir, outcomes
+from gateway.api import auth, fhir, grants, outcomes
 from gateway.api.auth import Feeding
 from gateway.api.guard import Guard
 from gateway.api.health import Watch, watch
@@ -82,6 +82,7 @@ def create_space_app(database: Database, settings: SpaceSettings, ids: ReadingId
     app.include_router(auth.router)
     app.include_router(router)
     app.include_router(fhir.router)
+    app.include_router(grants.router)
     app.add_middleware(
         Guard,
         limit_of=lambda path: BODY_MAX if path.startswith("/fhir") else _OTHER_BODY_MAX,

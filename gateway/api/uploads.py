@@ -48,7 +48,7 @@ class UploadedFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     content_type: Annotated[
-        str, StringConstraints(pattern=r"^application/(fhir\+json|smart-health-card)$")
+        str, StringConstraints(pattern=r"^application/(fhir\+json|smart-health-card|smart-api-access)$")
     ] = FHIR_JSON
     jwe: str
 

@@ -17,6 +17,21 @@ UPDATE passerelle.grant_ SET revoked_at = coalesce(revoked_at, %(now)s)
 WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s
 RETURNING grant_id
 
+-- name: lock
+-- A grant that is about to be narrowed.
+SELECT kinds FROM passerelle.grant_ WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s FOR UPDATE
+
+-- name: narrow
+-- A grant opens less from now on; a bound that is null stays.
+UPDATE passerelle.grant_ SET kinds = %(kinds)s::int2[], period_start = greatest(period_start, %(period_start)s),
+    period_end = least(period_end, %(period_end)s), ends_at = least(ends_at, %(ends_at)s)
+WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s
+
+-- name: of_token
+-- What a token was handed out as.
+SELECT grant_id FROM passerelle.token
+WHERE token_hash = %(token_hash)s AND patient_id = %(patient_id)s AND grant_id IS NOT NULL
+
 -- name: add_token
 -- A token, by its hash.
 INSERT INTO passerelle.token (token_hash, patient_id, grant_id, made_at, ends_at)

@@ -20,7 +20,7 @@ import gateway
 import storage
 from device_profiles.errors import PasserelleError
 from gateway import usage
-from gateway.api import problems, shelf, uploads
+from gateway.api import auth, fhir, problems, shelf, uploads
 from gateway.cli import app
 from gateway.commands import audit
 from gateway.commands.erasing import COUNTS
@@ -43,7 +43,7 @@ SAID_BY_NAME = {
     *RANGES_IN_PREGNANCY,
     *COUNTS.values(),
     *audit.REASONS.values(),
-    "erased",
+    *("erased", "{count} readings: {kinds}", "devices: {count}", "who the person is"),
     *REASONS.values(),
     *(sentence for _, sentence in usage.SENTENCES + usage.REASONS),
     *usage.PANELS.values(),
@@ -110,7 +110,7 @@ def test_every_reason_to_refuse_a_line_has_its_french(french: Catalog) -> None:
 def test_every_problem_over_http_has_its_french(french: Catalog) -> None:
     sentences = [
         text
-        for module in (problems, shelf, uploads)
+        for module in (problems, shelf, uploads, auth, fhir)
         for name, text in vars(module).items()
         if name.isupper() and isinstance(text, str) and " " in text
     ]

@@ -1,7 +1,7 @@
 // A SMART Health Link: read it, ask its shelf for what it carries, open that with the key of the fragment.
 
 /** What can go wrong, by `kind`: malformed, newer, elsewhere, insecure, old-browser, passcode, gone, busy,
- *  unreachable, altered. `remaining` is the number of tries left after a wrong passcode. */
+ *  unreachable, altered, access. `remaining` is the number of tries left after a wrong passcode. */
 export class LinkError extends Error {
   constructor(kind, remaining = null) {
     super(kind);
@@ -37,6 +37,8 @@ export function check(link) {
 export async function open(link, recipient, passcode) {
   const manifest = await requestManifest(link, recipient, passcode);
   const files = manifest.files.filter((file) => file.contentType?.startsWith("application/fhir+json"));
+  const access = manifest.files.some((file) => file.contentType?.startsWith("application/smart-api-access"));
+  if (access && files.length === 0) throw new LinkError("access");
   const key = await importKey(link.key);
   return Promise.all(
     files.map(async (file) => ({

@@ -139,6 +139,14 @@ const PLAIN = {
     title: t("This browser is too old"),
     text: t("It cannot open encrypted readings. Update it, or open the link with another one."),
   }),
+  access: () => ({
+    title: t("This link is for software"),
+    text: t(
+      "It carries no readings, but the access to a server that has them, for a program of a practice or a hospital " +
+        "that reads FHIR. That server can read what it gives. Open the link with that program, or ask the person who " +
+        "sent it for a link that shows the readings.",
+    ),
+  }),
   altered: () => ({
     title: t("The readings cannot be decrypted"),
     text: t(
