@@ -62,6 +62,9 @@ class Outcome:
     milliseconds: list[float] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
     bytes_sent: int = 0
+    longest_wait: float = 0.0
+    """The longest that one was told to wait, in seconds."""
+    registering: float = 0.0
     seconds: float = 0.0
 
 
@@ -201,7 +204,9 @@ class Gateway:
             if status == 401:
                 await self._new_token()
             elif status in {0, 429, 503}:
-                await asyncio.sleep(float(told.get("retry-after", random.uniform(0.2, 1.0))))
+                wait = float(told.get("retry-after", random.uniform(0.2, 1.0)))
+                self._outcome.longest_wait = max(self._outcome.longest_wait, wait)
+                await asyncio.sleep(min(wait, max(0.0, until - perf_counter())))
             else:
                 return False
         return False
@@ -247,7 +252,9 @@ async def run(task: Task) -> Outcome:
         async with gate:
             await gateway.register()
 
+    begun = perf_counter()
     await asyncio.gather(*(registered(gateway) for gateway in gateways))
+    outcome.registering = perf_counter() - begun
     print("registered", flush=True)
     begun = perf_counter()
     if task.rounds:

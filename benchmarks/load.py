@@ -70,6 +70,10 @@ class Report:
     answers: dict[str, int]
     bytes_per_reading: float
     cpu_seconds: dict[str, float]
+    longest_wait: float
+    """Seconds that a refused one was sent away for at most."""
+    registering: float
+    """Seconds until all were registered."""
     killed: bool = False
     exit_codes: list[int] = field(default_factory=list)
 
@@ -95,6 +99,7 @@ def space(home: Path, settings: dict[str, str] | None = None) -> Iterator[Server
         [sys.executable, "-m", "gateway", "serve", "--role", "space", "--port", str(port)],
         env=environment,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
@@ -221,6 +226,8 @@ async def measured(
         answers=outcome.answers,
         bytes_per_reading=round(outcome.bytes_sent / max(1, acknowledged), 1),
         cpu_seconds={name: round(total, 2) for name, total in worked.items()},
+        longest_wait=outcome.longest_wait,
+        registering=round(outcome.registering, 1),
         killed=kill,
         exit_codes=[server.process.returncode for server in servers],
     )
@@ -236,7 +243,8 @@ def shown(report: Report) -> str:
         f"  {report.transactions} transactions, {report.acknowledged} readings acknowledged, "
         f"{report.readings_per_second:g}/s; {report.bytes_per_reading:g} bytes of JSON a reading",
         f"  latency: {times}",
-        f"  refused, lost on the way, tried again: {refused or 'none'}",
+        f"  refused, lost on the way, tried again: {refused or 'none'}; "
+        f"sent away for {report.longest_wait:g} s at most; registered within {report.registering:g} s",
         f"  work: space {report.cpu_seconds['space']} s, PostgreSQL {report.cpu_seconds['postgres']} s",
         f"  found {report.found}: lost {report.lost}, twice {report.twice}, never sent {report.unasked}; "
         f"{report.people} people. {'EQUAL' if report.equal else 'NOT EQUAL'}",

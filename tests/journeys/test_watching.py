@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from benchmarks.gateways import batch
+from device_profiles.reading import Device, DeviceIdentity
+from fhir_mapping.opaque import ReadingIds
 from gateway.sealing import SealedLink
 from storage.cluster import place_of
 from tests.journeys.conftest import CAPTURE, CommandLine
@@ -170,3 +174,51 @@ def test_a_gateway_and_its_jobs_leave_no_person_in_a_log(day: Day, tmp_path: Pat
     with day.serving("--role", "gateway") as gateway:
         assert "passerelle_database_up 1.0" in httpx.get(f"{gateway}/metrics").text
     assert day.told()
+
+
+def feed_and_be_refused(day: Day, space: str) -> None:
+    """What a gateway and strangers do at a space."""
+    code = json.loads(day.run("tenants", "code", "default", "--json"))["code"]
+    told = httpx.post(f"{space}/gateways", json={"code": code, "name": PERSON, "software": LABEL}).json()
+    known = (told["client_id"], told["client_secret"])
+    granted = httpx.post(f"{space}/token", data={"grant_type": "client_credentials"}, auth=known).json()
+    patient = uuid4()
+    day.secrets |= {code, *known, granted["access_token"], str(patient), patient.hex, "Bench/One/1"}
+    sender = {
+        "Authorization": f"Bearer {granted['access_token']}",
+        "Content-Type": "application/fhir+json",
+    }
+    device = Device(DeviceIdentity("serial", "Bench/One/1"), "Bench", "One", "1")
+    body = batch(patient, ReadingIds(bytes(16)), device, 0, 3)
+    for outcome in ("new", "known"):
+        answer = httpx.post(f"{space}/fhir", content=body, headers=sender)
+        assert answer.status_code == 200, answer.text
+        counted = httpx.get(f"{space}/metrics").text
+        assert f'passerelle_readings_ingested_total{{outcome="{outcome}"}} 3.0' in counted
+    ids = {entry["response"]["location"].split("/")[1] for entry in answer.json()["entry"]}
+    day.secrets |= {name for name in ids if len(name) > 8}
+    wrong = body.replace(b"mg/dL", PERSON.encode())
+    assert httpx.post(f"{space}/fhir", content=wrong, headers=sender).status_code in {400, 422}
+    assert httpx.post(f"{space}/fhir", content=PERSON.encode(), headers=sender).status_code == 400
+    stranger = sender | {"Authorization": f"Bearer {PERSON}"}
+    assert httpx.post(f"{space}/fhir", content=body, headers=stranger).status_code == 401
+    assert httpx.get(f"{space}/fhir/Patient/{PERSON}", headers=stranger).status_code in {400, 401, 404, 405}
+    assert httpx.get(f"{space}/fhir/Observation?patient={PERSON}&code={LABEL}").status_code >= 400
+    assert httpx.post(f"{space}/gateways", json={"code": PERSON, "name": PERSON}).status_code == 403
+    assert httpx.post(f"{space}/token", data={"client_id": PERSON, "client_secret": LABEL}).status_code >= 400
+
+
+def test_a_space_that_is_fed_and_refuses_leaves_no_person_in_a_log_or_a_metric(day: Day) -> None:
+    with day.serving("--role", "space") as space:
+        feed_and_be_refused(day, space)
+        metrics = httpx.get(f"{space}/metrics").text
+    events = day.told()
+    hold_in_labels(metrics)
+    day.hold_no_secret(metrics)
+    day.hold_no_secret("".join(log.read_text() for log in place_of(day.line.home).folder.rglob("*.log")))
+    asked = {(event["path"], event["status"]) for event in events if event["event"] == "request"}
+    assert {("/fhir", 200), ("/fhir", 401), ("/fhir", 400), ("/gateways", 403)} <= asked
+    for name in ("database_up", "embedded_server_up"):
+        assert f"passerelle_{name} 1.0" in metrics
+    assert 'passerelle_pool_size{role="writer"} 4.0' in metrics
+    assert "passerelle_outbox_waiting 0.0" in metrics
