@@ -95,13 +95,20 @@ def placed_columns(
     columns: Mapping[str, npt.NDArray[Any]], segments: Mapping[int, tuple[ClockSegment, ...]]
 ) -> dict[str, npt.NDArray[Any]]:
     """Effective times and how they are known, device by device."""
-    placed = clock_segments.place(columns["recorded_at"], columns["sequence"], ())
+    recorded_at, sequence, device = (columns[name] for name in ("recorded_at", "sequence", "device_id"))
+    if len(device) and np.all(device == device[0]):
+        return _as_columns(clock_segments.place(recorded_at, sequence, segments.get(int(device[0]), ())))
+    placed = clock_segments.place(recorded_at, sequence, ())
     for device_id, of_device in segments.items():
-        rows = np.flatnonzero(columns["device_id"] == device_id)
-        found = clock_segments.place(columns["recorded_at"][rows], columns["sequence"][rows], of_device)
+        rows = np.flatnonzero(device == device_id)
+        found = clock_segments.place(recorded_at[rows], sequence[rows], of_device)
         placed.effective_time[rows] = found.effective_time
         placed.utc_offset_minutes[rows] = found.utc_offset_minutes
         placed.time_source[rows] = found.time_source
+    return _as_columns(placed)
+
+
+def _as_columns(placed: clock_segments.Placed) -> dict[str, npt.NDArray[Any]]:
     return {
         "effective_time": placed.effective_time,
         "utc_offset_minutes": placed.utc_offset_minutes,

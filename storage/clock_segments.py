@@ -108,6 +108,14 @@ def merged(ranges: Iterable[Range], gap: int) -> list[Range]:
     return result
 
 
+def without(ranges: Iterable[Range], covered: Range) -> list[Range]:
+    """What of ranges lies outside of one."""
+    found = []
+    for first, last in ranges:
+        found += [(first, min(last, covered[0] - 1)), (max(first, covered[1] + 1), last)]
+    return [(first, last) for first, last in found if first <= last]
+
+
 async def of_patient(conn: Connection, patient_id: int) -> Mapping[int, tuple[ClockSegment, ...]]:
     """The segments in force of all devices of a patient, by device_id."""
     rows = await (await conn.execute(_SQL["of_patient"], {"patient_id": patient_id})).fetchall()
@@ -193,6 +201,21 @@ def in_force(current: Mapping[int, ClockSegment], difference: Change) -> tuple[C
     """The segments in force after a change."""
     kept = {**current, **difference.extended}
     return (*(kept[number] for number in kept if number not in difference.superseded), *difference.added)
+
+
+def moved(difference: Change) -> list[Range]:
+    """The effective times that records had and have whose segment changes."""
+    changed = (*difference.superseded.values(), *difference.added)
+    spans = [effective_range(segment) for segment in changed]
+    # A segment that reaches further may take over what was another's.
+    for segment in difference.extended.values():
+        first, last = recorded_range(segment)
+        for old in difference.superseded.values():
+            begin, end = recorded_range(old)
+            if segment.shift_seconds is not None and max(first, begin) <= min(last, end):
+                shift = segment.shift_seconds * MICROSECONDS_A_SECOND
+                spans.append((max(first, begin) + shift, min(last, end) + shift))
+    return [span for span in spans if span is not None]
 
 
 async def apply(conn: Connection, key: Mapping[str, int], next_id: int, difference: Change) -> None:

@@ -187,17 +187,22 @@ def _others(rows: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
 
 
 def _one_by_one(keys: RecordKeys, raws: Sequence[bytes], known: KnownRecords) -> SortedOut:
+    # One measurement may be there under several ordinals of a key, if a gateway gave them: it is the first.
     measured: defaultdict[tuple[int, int], dict[bytes, int]] = defaultdict(dict)
-    stored = (known.recorded_at.tolist(), known.sequence.tolist(), known.ordinal.tolist(), known.raw)
-    for time, number, ordinal, raw in zip(*stored, strict=True):
-        measured[time, number][raw] = ordinal
+    following: defaultdict[tuple[int, int], int] = defaultdict(int)
+    order = np.argsort(known.ordinal, kind="stable")
+    stored = (column[order].tolist() for column in (known.recorded_at, known.sequence, known.ordinal))
+    for time, number, ordinal, raw in zip(*stored, some(known.raw, order), strict=True):
+        measured[time, number].setdefault(raw, ordinal)
+        following[time, number] = ordinal + 1
     ordinals = np.zeros(len(keys), np.int16)
     new: list[int] = []
     rows = zip(keys.recorded_at.tolist(), keys.sequence.tolist(), raws, strict=True)
     for row, (time, number, raw) in enumerate(rows):
         of_key = measured[time, number]
         if raw not in of_key:
-            of_key[raw] = max(of_key.values(), default=-1) + 1
+            of_key[raw] = following[time, number]
+            following[time, number] += 1
             new.append(row)
         ordinals[row] = of_key[raw]
     return SortedOut(np.array(new, np.intp), ordinals)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from psycopg import AsyncCursor
 
 from device_profiles.reading import (
     UNKNOWN_TIME,
@@ -25,6 +26,7 @@ from storage.answers import AroundReadings, placed_columns, row_of_key, unpacked
 from storage.clock_segments import ALL_TIMES, Range
 from storage.columns import microseconds, moment
 from storage.connection import Connection
+from storage.days import MICROSECONDS_A_SECOND
 from storage.errors import UnknownPatient
 from storage.patients import Patient
 from storage.statements import statements
@@ -53,6 +55,10 @@ __all__ = [
     "series_by_token",
     "writing",
 ]
+
+NEAR = 3 * 3600 * MICROSECONDS_A_SECOND
+"""How far from UTC a device's clock mostly is, where we are. What is that near is asked for at once, together
+with the segments; what they place from elsewhere is asked for after."""
 
 _SQL = statements("readings")
 
@@ -156,7 +162,9 @@ async def page_of_device(
     `after`: the sequence and ordinal of a reading at the very begin of the stretch, which they follow.
     Raises UnknownPatient.
     """
-    patient, owned, segments = await _setting(conn, _Reader("of_patient", {"patient_id": patient_id}))
+    async with conn.pipeline():
+        asked = await _Asked.of(conn, _Reader("of_patient", {"patient_id": patient_id}))
+        patient, owned, segments = await asked.answer()
     values: dict[str, object] = {"patient_id": patient_id, "device_id": device_id, "limit": limit}
     values |= {"first": moment(stretch[0]), "last": moment(stretch[1])}
     async with conn.cursor(binary=True) as cursor:
@@ -168,8 +176,9 @@ async def page_of_device(
     columns = unpacked(*(row if row is not None and found else [np.empty(0, np.int64)] * 4))
     beside = AroundReadings()
     if found:
-        times = columns["recorded_at"]
-        await _beside_of(conn, patient_id, (int(times[0]), int(times[-1])), beside)
+        times = columns["recorded_at"][[0, -1]].tolist()
+        around = {"patient_id": patient_id, "first": moment(times[0]), "last": moment(times[1])}
+        await _add_beside(conn, "of_patient", around, beside)
     columns |= placed_columns(columns, segments)
     left_out = np.zeros(len(columns["kind"]), np.bool_)
     if beside.left_out:
@@ -180,15 +189,6 @@ async def page_of_device(
     return Page(series, left_out)
 
 
-async def _beside_of(conn: Connection, patient_id: int, stretch: Range, beside: AroundReadings) -> None:
-    values = {"patient_id": patient_id, "first": moment(stretch[0]), "last": moment(stretch[1])}
-    async with conn.pipeline():
-        contexts_ = await conn.execute(_SQL["contexts_of_patient"], values)
-        quantities = await conn.execute(_SQL["quantities_of_patient"], values)
-        annotations = await conn.execute(_SQL["annotations_of_patient"], values)
-        beside.add(await contexts_.fetchall(), await quantities.fetchall(), await annotations.fetchall())
-
-
 async def _series(
     conn: Connection,
     reader: _Reader,
@@ -196,75 +196,135 @@ async def _series(
     bounds: tuple[datetime | None, datetime | None],
     limit: int | None,
 ) -> ReadingSeries:
-    patient, owned, segments = await _setting(conn, reader)
     start, end = (None if bound is None else int(microseconds((bound,))[0]) for bound in bounds)
-    every = [segment for of_device in segments.values() for segment in of_device]
+    likely = _likely(start, end)
     beside = AroundReadings()
-    parts: list[tuple[npt.NDArray[np.int64], ...]] = []
-    for stretch in clock_segments.recorded_ranges(every, start, end):
-        parts += await _stretch(conn, reader, kinds, stretch, beside)
+    async with conn.pipeline():
+        asked = await _Asked.of(conn, reader)
+        first = await _Stretch.ask(conn, reader, kinds, likely)
+        patient, owned, segments = await asked.answer()
+        parts = await first.answer()
+    every = [segment for of_device in segments.values() for segment in of_device]
+    stretches = [first]
+    for each in clock_segments.without(clock_segments.recorded_ranges(every, start, end), likely):
+        async with conn.pipeline():
+            stretches.append(await _Stretch.ask(conn, reader, kinds, each))
+            parts += await stretches[-1].answer()
+    for stretch in stretches:
+        await stretch.add_beside(beside)
+    if reader.others_too:
+        beside.left_out.clear()
     none = [np.empty(0, np.int64)]
     columns = unpacked(
         *(np.concatenate(column) for column in (zip(*parts, strict=True) if parts else [none] * 4))
     )
-    placed = placed_columns(columns, segments)
-    if reader.others_too:
-        beside.left_out.clear()
-    kept = _kept(columns, placed, beside, (start, end))
-    order = kept[np.lexsort((columns["sequence"][kept], placed["effective_time"][kept]))]
-    if limit is not None:
-        order = order[max(len(order) - limit, 0) :]
-    chosen: dict[str, Any] = {name: column[order] for name, column in {**columns, **placed}.items()}
+    columns |= placed_columns(columns, segments)
+    chosen: dict[str, Any] = _in_order(columns, _kept(columns, beside, (start, end)), limit)
     chosen |= beside.by_row(chosen)
     return ReadingSeries(patient_id=patient.patient_id, patient_uuid=patient.uuid, devices=owned, **chosen)
 
 
-async def _setting(
-    conn: Connection, reader: _Reader
-) -> tuple[Patient, dict[int, Device], Mapping[int, tuple[ClockSegment, ...]]]:
-    """The patient, their devices and the segments in force, in one round trip."""
-    of_patient = "get" if reader.suffix == "of_patient" else "by_token"
-    async with conn.pipeline():
-        person = await conn.execute(statements("patients")[of_patient], reader.whose)
-        known = await conn.execute(_SQL[f"devices_{reader.suffix}"], reader.whose)
-        placing = await conn.execute(statements("clock_segments")[reader.suffix], reader.whose)
-        found = await person.fetchone()
-        device_rows = await known.fetchall()
-        segment_rows = await placing.fetchall()
-    if found is None:
-        raise UnknownPatient
-    names = ("scheme", "identity", "manufacturer", "model", "serial", "firmware", "profile")
-    owned = {row[0]: devices.device_of(dict(zip(names, row[1:], strict=True))) for row in device_rows}
-    return Patient(*found), owned, clock_segments.by_device(segment_rows)
+def _likely(start: int | None, end: int | None) -> Range:
+    """Where in `recorded_at` readings of these effective times are, unless a clock is far off."""
+    first = ALL_TIMES[0] if start is None else start - NEAR
+    return first, ALL_TIMES[1] if end is None else end - 1 + NEAR
 
 
-async def _stretch(
-    conn: Connection, reader: _Reader, kinds: list[int] | None, stretch: Range, beside: AroundReadings
-) -> list[tuple[npt.NDArray[np.int64], ...]]:
-    """The columns of one stretch of `recorded_at`, in parts; what lies beside goes to `beside`."""
-    values = {**reader.whose, "kinds": kinds, "first": _bound(stretch[0]), "last": _bound(stretch[1])}
-    async with conn.pipeline():
-        cursor = conn.cursor(binary=True)
-        await cursor.execute(_SQL[f"readings_{reader.suffix}"], values)
-        context_rows = await conn.execute(_SQL[f"contexts_{reader.suffix}"], values)
-        quantity_rows = await conn.execute(_SQL[f"quantities_{reader.suffix}"], values)
-        annotation_rows = await conn.execute(_SQL[f"annotations_{reader.suffix}"], values)
-        rows = [row for row in await cursor.fetchall() if row[0] is not None]
-        beside.add(
-            await context_rows.fetchall(), await quantity_rows.fetchall(), await annotation_rows.fetchall()
+def _in_order(
+    columns: Mapping[str, npt.NDArray[Any]], kept: npt.NDArray[np.bool_], limit: int | None
+) -> dict[str, npt.NDArray[Any]]:
+    """The rows that are kept, in order of effective time and sequence; mostly they are that already."""
+    time, sequence = columns["effective_time"], columns["sequence"]
+    rows: npt.NDArray[np.intp] | slice = slice(None)
+    later, same = time[1:] > time[:-1], time[1:] == time[:-1]
+    if not np.all(later | (same & (sequence[1:] >= sequence[:-1]))):
+        rows = np.lexsort((sequence, time))
+    if not kept.all():
+        rows = np.flatnonzero(kept) if isinstance(rows, slice) else rows[kept[rows]]
+    found = {name: column[rows] for name, column in columns.items()}
+    if limit is not None:
+        found = {name: column[max(len(column) - limit, 0) :] for name, column in found.items()}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who the patient is, their devices and the segments in force: asked, in a pipeline."""
+
+    cursors: tuple[AsyncCursor[tuple[Any, ...]], ...]
+
+    @classmethod
+    async def of(cls, conn: Connection, reader: _Reader) -> _Asked:
+        of_patient = "get" if reader.suffix == "of_patient" else "by_token"
+        wanted = (
+            statements("patients")[of_patient],
+            _SQL[f"devices_{reader.suffix}"],
+            statements("clock_segments")[reader.suffix],
         )
-    return rows
+        return cls(tuple([await conn.execute(statement, reader.whose) for statement in wanted]))
+
+    async def answer(self) -> tuple[Patient, dict[int, Device], Mapping[int, tuple[ClockSegment, ...]]]:
+        person, known, placing = self.cursors
+        found = await person.fetchone()
+        if found is None:
+            raise UnknownPatient
+        names = ("scheme", "identity", "manufacturer", "model", "serial", "firmware", "profile")
+        owned = {
+            row[0]: devices.device_of(dict(zip(names, row[1:], strict=True)))
+            for row in await known.fetchall()
+        }
+        return Patient(*found), owned, clock_segments.by_device(await placing.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The readings of a stretch of `recorded_at`: asked, in a pipeline; and what lies beside them."""
+
+    conn: Connection
+    reader: _Reader
+    values: Mapping[str, object]
+    found: AsyncCursor[tuple[Any, ...]]
+    anything_beside: AsyncCursor[tuple[Any, ...]] | None
+
+    @classmethod
+    async def ask(
+        cls, conn: Connection, reader: _Reader, kinds: list[int] | None, stretch: Range
+    ) -> _Stretch:
+        values = {**reader.whose, "kinds": kinds, "first": _bound(stretch[0]), "last": _bound(stretch[1])}
+        found = await conn.cursor(binary=True).execute(_SQL[f"readings_{reader.suffix}"], values)
+        own = reader.suffix == "of_patient"
+        beside = await conn.execute(_SQL["beside_of_patient"], values) if own else None
+        return cls(conn, reader, values, found, beside)
+
+    async def answer(self) -> list[tuple[npt.NDArray[np.int64], ...]]:
+        """The columns, in parts."""
+        return [row for row in await self.found.fetchall() if row[0] is not None]
+
+    async def add_beside(self, beside: AroundReadings) -> None:
+        """What lies beside the readings."""
+        anything = None if self.anything_beside is None else await self.anything_beside.fetchone()
+        if anything is None or anything[0]:
+            await _add_beside(self.conn, self.reader.suffix, self.values, beside)
+
+
+async def _add_beside(
+    conn: Connection, suffix: str, values: Mapping[str, object], beside: AroundReadings
+) -> None:
+    async with conn.pipeline():
+        names = ("contexts", "quantities", "annotations")
+        cursors = [await conn.execute(_SQL[f"{name}_{suffix}"], values) for name in names]
+        contexts, quantities, annotations = [await cursor.fetchall() for cursor in cursors]
+    beside.add(contexts, quantities, annotations)
 
 
 def _kept(
     columns: Mapping[str, npt.NDArray[Any]],
-    placed: Mapping[str, npt.NDArray[Any]],
     beside: AroundReadings,
     bounds: tuple[int | None, int | None],
-) -> npt.NDArray[np.intp]:
+) -> npt.NDArray[np.bool_]:
     """The rows within the bounds that are the person's own."""
     start, end = bounds
-    effective = placed["effective_time"]
+    effective = columns["effective_time"]
     kept = np.ones(len(effective), np.bool_)
     if start is not None or end is not None:
         kept &= effective != UNKNOWN_TIME
@@ -275,7 +335,7 @@ def _kept(
     if beside.left_out:
         rows = row_of_key(columns)
         kept[[rows[key] for key in beside.left_out if key in rows]] = False
-    return np.flatnonzero(kept)
+    return kept
 
 
 def _bound(time: int) -> datetime | str:

@@ -186,9 +186,9 @@ class Writing:
     ) -> Stored:
         """Stores what was read, with the complete set of segments that shall be in force for the device.
 
-        `moves_cursor`: whether the next read may begin after the highest number of these.
-        Segments that place records otherwise replace the old ones, which stay as a trace. Raises
-        ValueNotStorable, before anything is written.
+        It covers every record of the device, those whose time cannot be told too. Segments that place
+        records otherwise replace the old ones, which stay as a trace. `moves_cursor`: whether the next read
+        may begin after the highest number of these. Raises ValueNotStorable, before anything is written.
         """
         along = _Along(refused, clock_error_seconds, moves_cursor, tells_spaces=True)
         return (await self._store(Said(readings), segments, along)).told
@@ -303,8 +303,7 @@ class Writing:
         """The days of new records, and of records that other segments place now."""
         in_force = clock_segments.in_force(self._current, difference)
         times = clock_segments.place(new.recorded_at, new.sequence, in_force).effective_time
-        moved = (*difference.superseded.values(), *difference.added)
-        spans = [found for segment in moved if (found := clock_segments.effective_range(segment))]
+        spans = clock_segments.moved(difference)
         return TouchedDays.of(self._key, self._zone, in_force, times, spans)
 
     async def _keep_place(self, keys: RecordKeys, difference: Change, along: _Along) -> None:

@@ -26,6 +26,15 @@ WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
 SELECT recorded_at, numbers, marks, codes
 FROM passerelle.readings_by_token(%(token)s, %(kinds)s::int2[], %(first)s, %(last)s)
 
+-- name: beside_of_patient
+-- Whether anything lies beside the readings of a stretch: mostly nothing does, and one question is asked for three.
+SELECT EXISTS (SELECT 1 FROM passerelle.reading_context
+        WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s)
+    OR EXISTS (SELECT 1 FROM passerelle.annotation
+        WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s)
+    OR EXISTS (SELECT 1 FROM passerelle.reading_quantity
+        WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s)
+
 -- name: contexts_of_patient
 -- The contexts of a stretch.
 SELECT recorded_at, sequence, device_id, ordinal, raw, carbohydrate, carbohydrate_kg, meal, tester, health,

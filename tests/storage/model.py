@@ -84,12 +84,16 @@ class OneDevice:
     ) -> tuple[int, int, int]:
         """New, known and left out; the key is found out by the measurement."""
         keyed = []
-        ranks = dict(self.readings)
+        ranks: dict[tuple[datetime, int], list[tuple[int, bytes]]] = {}
+        for key, raw in self.readings.items():
+            ranks.setdefault(key[:2], []).append((key[2], raw))
         for reading in batch:
             at, sequence = reading.identity.recorded_at, reading.identity.sequence
-            of_key = {raw: key[2] for key, raw in ranks.items() if key[:2] == (at, sequence)}
-            ordinal = of_key.get(reading.raw, max(of_key.values(), default=-1) + 1)
-            ranks[at, sequence, ordinal] = reading.raw
+            of_key = ranks.setdefault((at, sequence), [])
+            of_key.sort()
+            same = [rank for rank, raw in of_key if raw == reading.raw]
+            ordinal = same[0] if same else of_key[-1][0] + 1 if of_key else 0
+            of_key += [] if same else [(ordinal, reading.raw)]
             keyed.append(((at, sequence, ordinal), reading))
         return self.store_given(keyed, segments, moves_cursor=moves_cursor, tells_spaces=True)
 
