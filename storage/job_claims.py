@@ -49,3 +49,9 @@ async def release(
     """Gives a job back, done or for another to do. Nothing happens if another holds it by now."""
     values = {"patient_id": patient_id, "job": job, "by": by, "now": now}
     await conn.execute(_SQL["release" if done else "give_up"], values)
+
+
+async def holder(conn: Connection, job: str, patient_id: int = HOUSE) -> str | None:
+    """Who took a job last; they may have given it back."""
+    row = await (await conn.execute(_SQL["holder"], {"patient_id": patient_id, "job": job})).fetchone()
+    return None if row is None else str(row[0])

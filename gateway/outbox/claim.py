@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
+import platform
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
 from device_profiles.errors import PasserelleError
 from gateway.outbox import limits
 from storage import job_claims
+from storage.connection import Connection
 from storage.database import Database
 from storage.spaces import Space
 
 
 class Claim:
-    """The right to feed a space, renewed in the background; `lost` when it went to another process."""
+    """The right to feed a space, renewed in the background; `lost` when it went to another process.
+
+    A process of this machine that was killed is replaced at once, one elsewhere after CLAIM_LIFE.
+    """
 
     def __init__(self, database: Database, space: Space) -> None:
         self._database = database
         self._patient_id = space.patient_id
         self._job = f"feed {space.space_id}"
-        self._by = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._by = f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
         self.lost = False
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
         """Holds it for a block; gives False where another process has it."""
         async with self._database.writer() as conn:
-            taken = await job_claims.claim(
-                conn, self._job, self._by, datetime.now(UTC), limits.CLAIM_LIFE, self._patient_id
-            )
+            taken = await self._take(conn)
         if not taken:
             yield False
             return
@@ -47,6 +53,16 @@ class Claim:
                 async with self._database.writer() as conn:
                     await job_claims.release(conn, self._job, self._by, datetime.now(UTC), self._patient_id)
 
+    async def _take(self, conn: Connection) -> bool:
+        now = datetime.now(UTC)
+        if await job_claims.claim(conn, self._job, self._by, now, limits.CLAIM_LIFE, self._patient_id):
+            return True
+        holder = await job_claims.holder(conn, self._job, self._patient_id)
+        if holder is None or not _died_here(holder):
+            return False
+        await job_claims.release(conn, self._job, holder, now, self._patient_id, done=False)
+        return await job_claims.claim(conn, self._job, self._by, now, limits.CLAIM_LIFE, self._patient_id)
+
     async def _keep(self) -> None:
         while not self.lost:
             await asyncio.sleep(limits.CLAIM_LIFE.total_seconds() / 3)
@@ -55,3 +71,26 @@ class Claim:
                     self.lost = not await job_claims.renew(
                         conn, self._job, self._by, datetime.now(UTC), limits.CLAIM_LIFE, self._patient_id
                     )
+
+
+@cache
+def _machine() -> str:
+    """This machine since it was started, without its name: others may read it."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    started = boot.read_text() if boot.exists() else ""
+    return hashlib.sha256(f"{platform.node()}\0{started}".encode()).hexdigest()[:16]
+
+
+def _died_here(holder: str) -> bool:
+    """Whether a holder was a process of this machine that is there no more."""
+    machine, _, rest = holder.partition("-")
+    process = rest.partition("-")[0]
+    if machine != _machine() or os.name != "posix" or not process.isdigit():  # elsewhere signal 0 is a signal
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False

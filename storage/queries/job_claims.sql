@@ -24,3 +24,7 @@ WHERE patient_id = %(patient_id)s AND job = %(job)s AND claimed_by = %(by)s
 -- A job was not done: whoever comes next may take it.
 UPDATE passerelle.job_claim SET claimed_until = %(now)s
 WHERE patient_id = %(patient_id)s AND job = %(job)s AND claimed_by = %(by)s
+
+-- name: holder
+-- Who took a job last.
+SELECT claimed_by FROM passerelle.job_claim WHERE patient_id = %(patient_id)s AND job = %(job)s
