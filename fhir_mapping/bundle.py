@@ -23,7 +23,7 @@ from fhir_mapping.text import dumps, members
 from fhir_mapping.times import instant
 
 SearchMode = Literal["match", "include", "outcome"]
-BundleType = Literal["collection", "searchset", "transaction"]
+BundleType = Literal["collection", "searchset", "transaction", "transaction-response"]
 Severity = Literal["fatal", "error", "warning", "information"]
 
 _RELATIONS: Final = ("self", "next", "previous")
@@ -169,25 +169,36 @@ def _under(fhir_id: str, rendered: bytes) -> bytes:
     return start + dumps(fhir_id) + rendered[after:]
 
 
-_PHRASES: Final = {200: "200 OK", 201: "201 Created", 204: "204 No Content"}
+_PHRASES: Final = {200: b"200 OK", 201: b"201 Created", 204: b"204 No Content"}
 
 
-def transaction_response(results: Sequence[tuple[int, str | None, int, datetime | None]]) -> bytes:
-    """What became of each entry of a transaction, in order.
+def answer(status: int, name: str | None = None, version: int = 1, since: datetime | None = None) -> bytes:
+    """What became of an entry of a transaction: an entry of the response.
 
-    A result: the HTTP status, the resource's name (`Observation/{id}`, None for what is gone), its version,
-    and since when, where it is known.
+    `name`: the resource's, `Observation/{id}`; None for what is gone. `since`: when the version was made.
     """
-    entries = []
-    for status, name, version, changed_at in results:
-        said: dict[str, object] = {"status": _PHRASES.get(status, str(status))}
-        if name is not None:
-            said |= {"location": f"{name}/_history/{version}", "etag": f'W/"{version}"'}
-        if changed_at is not None:
-            said["lastModified"] = instant(changed_at)
-        entries.append({"response": said})
-    answer = {"resourceType": "Bundle", "type": "transaction-response"}
-    return dumps({**answer, "entry": entries} if entries else answer)
+    if name is None:
+        return b'{"response":{"status":"%s"}}' % _PHRASES[status]
+    start, end = _around_name(status, version, since)
+    return start + name.encode() + end
+
+
+def answers(kind: str, ids: Sequence[bytes], status: int, since: datetime | None = None) -> bytes:
+    """The same for many of one type that have their first version, in order and joined by commas."""
+    start, end = _around_name(status, 1, since)
+    start += kind.encode() + b"/"
+    return start + (end + b"," + start).join(ids) + end
+
+
+def _around_name(status: int, version: int, since: datetime | None) -> tuple[bytes, bytes]:
+    modified = b"" if since is None else b',"lastModified":"%s"' % instant(since).encode()
+    start = b'{"response":{"status":"%s","location":"' % _PHRASES[status]
+    return start, b'/_history/%d","etag":"W/\\"%d\\""%s}}' % (version, version, modified)
+
+
+def transaction_response(entries: Sequence[bytes]) -> bytes:
+    """What became of a transaction: `answer` of each entry, in order."""
+    return bundle("transaction-response", entries)
 
 
 def operation_outcome(issues: Sequence[tuple[Severity, str, str] | tuple[Severity, str, str, str]]) -> bytes:

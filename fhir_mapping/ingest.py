@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 from uuid import UUID
 
 from device_profiles.reading import Device, DeviceIdentity
-from fhir_mapping import received
+from fhir_mapping import received, shapes
 from fhir_mapping.errors import MappingError, NotTaken
 from fhir_mapping.identifiers import (
     BLUETOOTH_ADDRESS,
@@ -29,6 +29,7 @@ from fhir_mapping.identifiers import (
     device_digest,
 )
 from fhir_mapping.received import Received
+from fhir_mapping.shapes import OtherShape, Run, Shape
 from fhir_mapping.text import clean
 
 Json = Mapping[str, Any]
@@ -160,7 +161,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """All that a Bundle asks for. `entries`: how many it has."""
+    """All that a Bundle asks for. `entries`: how many it has; `runs`: creations of one shape."""
 
     entries: int
     people: tuple[Person, ...] = ()
@@ -168,22 +169,29 @@ class Transaction:
     creations: tuple[Creation, ...] = ()
     replacements: tuple[Replacement, ...] = ()
     deletions: tuple[Deletion, ...] = ()
+    runs: tuple[Run, ...] = ()
 
 
 Asked = Person | Meter | Creation | Replacement | Deletion
 
 
-def parsed(body: bytes) -> Any:
-    """JSON of any shape, numbers exact. Raises NotABundle."""
-    try:
-        return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise NotABundle from None
-
-
 def transaction(body: bytes) -> Transaction:
     """A Bundle taken apart. Raises NotABundle, TooManyEntries, EntriesRefused."""
-    bundle = parsed(body)
+    try:
+        text = body.decode("utf-8")
+    except ValueError:
+        raise NotABundle from None
+    if text.startswith(shapes.START) and text.endswith(shapes.END):
+        try:
+            return _by_shapes(text)
+        except OtherShape:
+            pass
+    return _entry_by_entry(text)
+
+
+def _entry_by_entry(text: str) -> Transaction:
+    """Any Bundle."""
+    bundle = _parsed(text)
     if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
         raise NotABundle
     entries = bundle.get("entry", [])
@@ -191,12 +199,105 @@ def transaction(body: bytes) -> Transaction:
         raise NotABundle
     if len(entries) > MOST_ENTRIES:
         raise TooManyEntries(most=MOST_ENTRIES)
-    return _taken_apart(entries)
+    return _taken_apart(dict(enumerate(entries)), len(entries))
+
+
+def _by_shapes(text: str) -> Transaction:
+    """A Bundle written as this program writes it. Raises OtherShape, and what `transaction` does."""
+    scan = _Scan(text)
+    while not scan.ended:
+        scan.go_on()
+    runs = tuple(shape.run() for shape in scan.shapes if shape.rows)
+    return replace(_taken_apart(scan.others, scan.number), runs=runs)
+
+
+class _Scan:
+    """A Bundle read from its first entry to its last, by shapes where there are some."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = len(shapes.START)
+        self._end = len(text) - len(shapes.END)
+        self.number = 0
+        self.others: dict[int, Any] = {}
+        self.shapes: list[Shape] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last entry was read."""
+        return self._place == self._end
+
+    def go_on(self) -> None:
+        """Reads the entries that have a known shape, then one as any JSON, which may give a new shape."""
+        found = True
+        while found:
+            found = any([self._read(shape) for shape in self.shapes])  # noqa: C419 (each is to be tried)
+        if not self.ended and not self._remembers():
+            self._read_any()
+
+    def _remembers(self) -> bool:
+        """Whether the next entry has a shape that another Bundle had."""
+        if len(self.shapes) >= shapes.MOST_SHAPES:
+            return False
+        end = self._text.find(_NEXT, self._place)
+        shape = shapes.remembered(self._text[self._place : end if end > 0 else self._end])
+        if shape is not None:
+            self.shapes.insert(0, shape)
+        return shape is not None and self._read(shape)
+
+    def _read(self, shape: Shape) -> bool:
+        """Reads all entries of a shape from here; whether there was one."""
+        text, place, matches = self._text, self._place, shape.matches
+        keep = shape.rows.append
+        before = len(shape.rows)
+        while (found := matches(text, place)) is not None:
+            keep(found.group("recorded", "sequence", "time", "value"))
+            place = found.end()
+        count = len(shape.rows) - before
+        shape.entries.extend(range(self.number, self.number + count))
+        self._step(place, count)
+        return count > 0
+
+    def _read_any(self) -> None:
+        begin = self._place
+        try:
+            entry, end = _DECODER.raw_decode(self._text, begin)
+        except (ValueError, RecursionError):
+            raise NotABundle from None
+        following = self._text[end : end + 1]
+        if end > self._end or (end < self._end and (following != "," or end + 1 >= self._end)):
+            raise OtherShape  # white space, or no Bundle at all
+        self.others[self.number] = entry
+        self._step(min(end + 1, self._end), 1)
+        if self._end - end > shapes.WORTH * (end - begin) and len(self.shapes) < shapes.MOST_SHAPES:
+            shape = shapes.learnt(self._text[begin:end], _understood)
+            if shape is not None:
+                self.shapes.insert(0, shape)
+
+    def _step(self, place: int, entries: int) -> None:
+        self._place = place
+        self.number += entries
+        if self.number > MOST_ENTRIES:
+            raise TooManyEntries(most=MOST_ENTRIES)
+
+
+def _understood(entry: Any) -> Received | None:
+    """What an entry that creates an Observation says; None for any other, and for one that is refused."""
+    try:
+        asked = _asked(0, entry)
+    except NotTaken:
+        return None
+    if not isinstance(asked, Creation) or received.beyond([asked.said], [entry["resource"]]):
+        return None
+    return asked.said
 
 
 def replacement(body: bytes, fhir_id: str, if_match: str | None) -> Replacement:
     """A PUT of one Observation. Raises NotABundle, EntriesRefused."""
-    resource = parsed(body)
+    try:
+        resource = _parsed(body.decode("utf-8"))
+    except ValueError:
+        raise NotABundle from None
     try:
         asked = _replacement(None, resource, fhir_id, {} if if_match is None else {"ifMatch": if_match})
     except NotTaken as refused:
@@ -205,14 +306,28 @@ def replacement(body: bytes, fhir_id: str, if_match: str | None) -> Replacement:
     return asked
 
 
+def _parsed(text: str) -> Any:
+    """JSON of any shape, numbers exact. Raises NotABundle."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise NotABundle from None
+
+
 def _no_constant(_: str) -> NoReturn:
     raise ValueError("no JSON")
 
 
-def _taken_apart(entries: Sequence[Any]) -> Transaction:
+_NEXT: Final = ',{"fullUrl":'
+"""What stands between two entries that this program writes."""
+_DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+
+
+def _taken_apart(entries: Mapping[int, Any], count: int) -> Transaction:
+    """Entries by their numbers, of a Bundle that has `count`."""
     asked: list[Asked] = []
     wrong: list[Wrong] = []
-    for number, entry in enumerate(entries):
+    for number, entry in entries.items():
         try:
             asked.append(_asked(number, entry))
         except NotTaken as refused:
@@ -222,7 +337,7 @@ def _taken_apart(entries: Sequence[Any]) -> Transaction:
     wrong += _members_beyond(told, resources)
     _refuse(wrong)
     return Transaction(
-        len(entries),
+        count,
         people=tuple(one for one in asked if isinstance(one, Person)),
         meters=tuple(one for one in asked if isinstance(one, Meter)),
         creations=tuple(one for one in asked if isinstance(one, Creation)),

@@ -8,7 +8,7 @@ sender's own ids) and what is compared as what it stands for (identifiers, times
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from json import loads
@@ -54,6 +54,11 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT4: Final = 2**31 - 1
 _INT1: Final = 127
+_COLUMNS: Final = tuple(
+    one.name
+    for one in fields(ReadingSeries)
+    if one.name not in ("patient_id", "patient_uuid", "contexts", "quantities", "notes", "devices")
+)
 _MISREAD: Final = (
     KeyError,
     TypeError,
@@ -166,6 +171,21 @@ def series_of(received: Sequence[Received], devices: Mapping[str, int] | None = 
     )
 
 
+def joined(parts: Sequence[ReadingSeries]) -> ReadingSeries:
+    """Series of one person and device, one after the other."""
+    starts = np.cumsum([0, *(len(part) for part in parts)]).tolist()
+    told: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS
+    }
+    for name in ("contexts", "quantities", "notes"):
+        told[name] = {
+            start + row: said
+            for start, part in zip(starts, parts, strict=False)
+            for row, said in getattr(part, name).items()
+        }
+    return replace(parts[0], **told)
+
+
 def _by_row(values: Sequence[Any]) -> dict[int, Any]:
     return {row: value for row, value in enumerate(values) if value}
 
@@ -242,15 +262,16 @@ def _check_context(context: Context) -> None:
         raise NotTaken(why=BEYOND)
     for amount in (context.carbohydrate_kg, context.medication_value, context.hba1c_percent):
         if amount is not None:
-            _digits(amount)
+            written_number(amount)
 
 
 def _written(quantity: Quantity) -> tuple[int, int]:
     """A quantity's number as mantissa and exponent. Raises NotTaken."""
-    return (0, 0) if quantity.value is None else _digits(quantity.value)
+    return (0, 0) if quantity.value is None else written_number(quantity.value)
 
 
-def _digits(value: Decimal) -> tuple[int, int]:
+def written_number(value: Decimal) -> tuple[int, int]:
+    """A number digit by digit: mantissa and exponent of ten. Raises NotTaken for one that has no place."""
     for candidate in (value, value.normalize()):
         sign, digits, exponent = candidate.as_tuple()
         if isinstance(exponent, int) and len(digits) <= 10 and -_INT1 - 1 <= exponent <= _INT1:

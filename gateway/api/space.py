@@ -7,7 +7,7 @@ reading side (`gateway.api.fhir`) lives beside it in one application.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,7 +17,6 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import Response
 
 from fhir_mapping import ingest
-from fhir_mapping.bundle import transaction_response
 from fhir_mapping.errors import NotTaken
 from fhir_mapping.ingest import Deletion, EntriesRefused, NotABundle, TooManyEntries, Transaction
 from fhir_mapping.opaque import ReadingIds
@@ -29,7 +28,7 @@ from gateway.api.health import Watch, watch
 from gateway.api.outcomes import FHIR_TYPE, Issue, Refused, refused
 from gateway.api.pressure import Pressure, Visitors, room_for_ingest
 from gateway.api.problems import Problem
-from gateway.space.transaction import Feed, Result, take
+from gateway.space.transaction import Feed, Taken, take
 from storage import tenants
 from storage.database import Database
 from storage.errors import ValueNotStorable
@@ -103,9 +102,9 @@ async def feed(request: Request, gateway: Feeding) -> Response:
     _check_type(request)
     body = await request.body()
     async with request.app.state.pressure.ingesting(gateway.gateway_id):
-        results = await _taken(request, gateway, lambda: ingest.transaction(body))
-    _count(results)
-    return Response(transaction_response(_rows(results)), HTTPStatus.OK, media_type=FHIR_TYPE)
+        taken = await _taken(request, gateway, lambda: ingest.transaction(body))
+    metrics.readings_ingested(taken.created, taken.known)
+    return Response(taken.response(), HTTPStatus.OK, media_type=FHIR_TYPE)
 
 
 @router.put("/fhir/Observation/{fhir_id}")
@@ -119,9 +118,12 @@ async def put(fhir_id: _Id, request: Request, gateway: Feeding) -> Response:
         return Transaction(1, replacements=(ingest.replacement(body, fhir_id, if_match),))
 
     async with request.app.state.pressure.ingesting(gateway.gateway_id):
-        (result,) = await _taken(request, gateway, asked)
-    headers = {"ETag": f'W/"{result.version.number}"', "Location": _location(request, result)}
-    return Response(body, result.status, headers, FHIR_TYPE)
+        taken = await _taken(request, gateway, asked)
+    (revised,) = taken.revised
+    base = request.app.state.settings.fhir_base
+    version = revised.version.number
+    headers = {"ETag": f'W/"{version}"', "Location": f"{base}/{revised.name}/_history/{version}"}
+    return Response(body, HTTPStatus.OK, headers, FHIR_TYPE)
 
 
 @router.delete("/fhir/Observation/{fhir_id}")
@@ -129,11 +131,11 @@ async def delete(fhir_id: _Id, request: Request, gateway: Feeding) -> Response:
     """Erases one reading."""
     async with request.app.state.pressure.ingesting(gateway.gateway_id):
         asked = Transaction(1, deletions=(Deletion(None, fhir_id),))
-        (result,) = await _taken(request, gateway, lambda: asked)
-    return Response(status_code=result.status)
+        await _taken(request, gateway, lambda: asked)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-async def _taken(request: Request, gateway: Bearer, asked: Callable[[], Transaction]) -> list[Result]:
+async def _taken(request: Request, gateway: Bearer, asked: Callable[[], Transaction]) -> Taken:
     """Takes in what is asked. Raises the problem to answer, after which nothing of it happened."""
     state = request.app.state
     given = Feed(state.ids, state.settings.fhir_base, gateway, state.settings.now())
@@ -154,12 +156,6 @@ async def _taken(request: Request, gateway: Bearer, asked: Callable[[], Transact
         raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Bundle", ValueNotStorable.sentence) from None
 
 
-def _count(results: Sequence[Result]) -> None:
-    told = [result.status for result in results if (result.name or "").startswith("Observation/")]
-    new = told.count(HTTPStatus.CREATED)
-    metrics.readings_ingested(new, len(told) - new)
-
-
 def _check_type(request: Request) -> None:
     """Raises `Problem` (415) for what is no plain JSON."""
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -170,15 +166,3 @@ def _check_type(request: Request) -> None:
         or request.headers.get("content-encoding", "identity") != "identity"
     ):
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, JSON_NEEDED)
-
-
-def _rows(results: Sequence[Result]) -> list[tuple[int, str | None, int, datetime | None]]:
-    return [
-        (result.status.value, result.name, result.version.number, result.version.changed_at)
-        for result in results
-    ]
-
-
-def _location(request: Request, result: Result) -> str:
-    base: str = request.app.state.settings.fhir_base
-    return f"{base}/{result.name}/_history/{result.version.number}"

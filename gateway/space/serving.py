@@ -1,19 +1,21 @@
-"""A space as a process: HTTPS beyond this machine, its database, and a sweep of what is over."""
+"""A space as a process: HTTPS beyond this machine, its database, and the jobs of its house."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from device_profiles.errors import PasserelleError
 from gateway import settings as configuration
-from gateway.home import open_database
+from gateway.claimed import Claims, Job, keep_running
+from gateway.home import Home, open_database
+from gateway.sealing import HomeSecret
 from gateway.serve import address_of, is_loopback
 from gateway.settings import Settings
 from storage import gateways
@@ -22,9 +24,7 @@ from storage.database import Database
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-logger = logging.getLogger(__name__)
-
-SWEEP_SECONDS: Final = 600
+TOKENS_EVERY: Final = timedelta(minutes=10)
 """Tokens that are over stay no longer than this."""
 
 
@@ -85,11 +85,18 @@ async def opened_space(
         app = create_space_app(
             database, SpaceSettings(address, pressure, watch=watched), await ids_of(database)
         )
-        sweeping = asyncio.create_task(_sweep(database, sweep_until))
+        working = asyncio.create_task(
+            keep_running(
+                _jobs(settings, database), Claims(database), sweep_until, stop_seconds=settings.stop_seconds
+            )
+        )
         try:
             yield app, settings
         finally:
-            sweeping.cancel()
+            if not sweep_until.is_set():
+                working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
 
 
 @asynccontextmanager
@@ -101,15 +108,13 @@ async def opened_database() -> AsyncIterator[tuple[Settings, Database]]:
         yield settings, database
 
 
-async def _sweep(database: Database, stop: asyncio.Event) -> None:
-    """Throw away what is over, now and every ten minutes; two processes may do it at once."""
-    while not stop.is_set():
-        try:
-            async with database.writer() as conn:
-                await gateways.sweep(conn, datetime.now(UTC))
-        except PasserelleError as error:
-            logger.warning("sweep of the space: %s", type(error).__name__)
-        try:
-            await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
-        except TimeoutError:
-            continue
+def _jobs(settings: Settings, database: Database) -> tuple[Job, ...]:
+    """What the processes of a space do beside, each in one of them at a time."""
+    from gateway import auditing, retaining  # noqa: PLC0415 (commands that open a space's database need neither)
+
+    async def throw_away_old_tokens() -> None:
+        async with database.writer() as conn:
+            await gateways.sweep(conn, datetime.now(UTC))
+
+    home = Home(settings, database, HomeSecret.load(settings.home))
+    return (Job("tokens", TOKENS_EVERY, throw_away_old_tokens), retaining.job(home), auditing.job(home))

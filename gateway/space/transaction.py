@@ -7,7 +7,7 @@ is another's answers as what is not there.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple, TypeVar
@@ -15,14 +15,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
+import numpy.typing as npt
 
 from device_profiles.reading import ReadingSeries
+from fhir_mapping.bundle import answer, answers, transaction_response
 from fhir_mapping.errors import NotAnOpaqueId
 from fhir_mapping.identifiers import device_digest
 from fhir_mapping.ingest import Creation, Deletion, Person, Replacement, Transaction
 from fhir_mapping.opaque import ReadingIds
 from fhir_mapping.opaque import ReadingKey as OpaqueKey
-from fhir_mapping.received import Received, series_of
+from fhir_mapping.received import Received, joined, series_of
 from gateway.api.outcomes import Issue, Refused, refused
 from gateway.space.references import Named, References
 from storage import devices, erasure, ingest, revisions, tenants
@@ -31,6 +33,7 @@ from storage.connection import Connection
 from storage.devices import StoredDevice
 from storage.errors import PatientOfAnother, PatientQuota, ReadingQuota
 from storage.gateways import Bearer
+from storage.ingest import Created
 from storage.observation_versions import FIRST, Version
 from storage.revisions import (
     ReadingAbsent,
@@ -62,12 +65,28 @@ Key = TypeVar("Key", bound=Hashable)
 Observed = TypeVar("Observed", Creation, Replacement)
 
 
-class Result(NamedTuple):
-    """What became of an entry. `name`: `Observation/{id}`; None for what is gone."""
+class Revised(NamedTuple):
+    """What became of one Observation: its name, `Observation/{id}`, and its version."""
 
-    status: HTTPStatus
-    name: str | None = None
-    version: Version = FIRST
+    name: str
+    version: Version
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a transaction: answers by the first entry that each is for, and what was revised.
+
+    `created` readings are new, `known` ones are there already or were told a version of.
+    """
+
+    created: int = 0
+    known: int = 0
+    answers: dict[int, bytes] = field(default_factory=dict)
+    revised: list[Revised] = field(default_factory=list)
+
+    def response(self) -> bytes:
+        """The Bundle that answers."""
+        return transaction_response([self.answers[entry] for entry in sorted(self.answers)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +104,13 @@ class Feed:
         return f"gateway {self.gateway.gateway_id}"
 
 
-async def take(conn: Connection, feed: Feed, asked: Transaction) -> list[Result]:
-    """Takes in all that a transaction asks for, in the transaction of `conn`; a result for each entry.
+async def take(conn: Connection, feed: Feed, asked: Transaction) -> Taken:
+    """Takes in all that a transaction asks for, in the transaction of `conn`.
 
     Raises Refused, and what storage raises: the transaction is then to be given up.
     """
     if not asked.entries:
-        return []
+        return Taken()
     work = _Work(conn, feed, asked)
     await work.find_person()
     await work.delete()
@@ -99,11 +118,11 @@ async def take(conn: Connection, feed: Feed, asked: Transaction) -> list[Result]
     await work.create()
     await work.revise()
     await work.count()
-    return [work.results[number] for number in range(asked.entries)]
+    return work.taken
 
 
 class _Work:
-    """One transaction under way. Results are by the number of the entry."""
+    """One transaction under way."""
 
     def __init__(self, conn: Connection, feed: Feed, asked: Transaction) -> None:
         self._conn = conn
@@ -112,7 +131,12 @@ class _Work:
         self._references = References.of(asked, feed.ids, feed.base)
         self._devices: dict[str, StoredDevice] = {}
         self._more = 0
-        self.results: dict[int, Result] = {}
+        self.taken = Taken()
+
+    def _answer(
+        self, entry: int | None, status: HTTPStatus, name: str | None = None, version: Version = FIRST
+    ) -> None:
+        self.taken.answers[_number(entry)] = answer(status, name, version.number, version.changed_at)
 
     async def find_person(self) -> None:
         """Finds or makes the one person that everything is of."""
@@ -136,13 +160,12 @@ class _Work:
         self._patient = patient
         for person in people:
             name = f"Patient/{self._feed.ids.patient(patient.patient_id)}"
-            self.results[person.entry] = Result(status, name)
+            self._answer(person.entry, status, name)
 
     def _mentioned(self) -> dict[tuple[str, Named | None], list[int | None]]:
         """Who is spoken of beside those the Bundle brings, by the part that does; None for nobody at all."""
-        told: Sequence[Creation | Replacement] = (*self._asked.creations, *self._asked.replacements)
         mentioned: dict[tuple[str, Named | None], list[int | None]] = {}
-        for subject, entries in _grouped(told, lambda one: one.said.subject).items():
+        for subject, entries in self._observed(lambda said: said.subject).items():
             who = self._references.person(subject)
             mentioned.setdefault(("resource.subject", who), []).extend(entries)
         named: Sequence[Replacement | Deletion] = (*self._asked.replacements, *self._asked.deletions)
@@ -153,6 +176,16 @@ class _Work:
                 who = None
             mentioned.setdefault(("resource", who), []).append(one.entry)
         return mentioned
+
+    def _observed(self, key: Callable[[Received], Key]) -> dict[Key, list[int | None]]:
+        """The numbers of all entries that tell of an Observation, by what they have in common."""
+        found: dict[Key, list[int | None]] = {}
+        told: Sequence[Creation | Replacement] = (*self._asked.creations, *self._asked.replacements)
+        for one in told:
+            found.setdefault(key(one.said), []).append(one.entry)
+        for run in self._asked.runs:
+            found.setdefault(key(run.model), []).extend(run.entries.tolist())
+        return found
 
     def _refuse_absent(self, absent: Mapping[str, list[int | None]]) -> None:
         """The same answer for what is not here and what is another's."""
@@ -217,7 +250,7 @@ class _Work:
             if absent:
                 raise _refused(HTTPStatus.NOT_FOUND, absent, "resource", ReadingAbsent.sentence)
         for one in keys:
-            self.results[_number(one.entry)] = Result(HTTPStatus.NO_CONTENT)
+            self._answer(one.entry, HTTPStatus.NO_CONTENT)
 
     async def know_devices(self) -> None:
         """The person's devices, those that the Bundle brings among them."""
@@ -235,7 +268,7 @@ class _Work:
                 status = HTTPStatus.CREATED
             device_id = self._devices[meter.digest].device_id
             name = f"Device/{self._feed.ids.device(self._patient.patient_id, device_id)}"
-            self.results[meter.entry] = Result(status, name)
+            self._answer(meter.entry, status, name)
         self._check_devices()
 
     async def _known_devices(self) -> dict[str, StoredDevice]:
@@ -244,12 +277,9 @@ class _Work:
 
     def _check_devices(self) -> None:
         """That each Observation names the device of its identifier, and that the device is here."""
-        told: Sequence[Creation | Replacement] = (*self._asked.creations, *self._asked.replacements)
         digests = {one.device_id: digest for digest, one in self._devices.items()}
         wrong = []
-        for (reference, digest), entries in _grouped(
-            told, lambda one: (one.said.device, one.said.digest)
-        ).items():
+        for (reference, digest), entries in self._observed(lambda said: (said.device, said.digest)).items():
             named = self._references.device(reference, self._patient.patient_id, digests)
             if named != digest or digest not in self._devices:
                 wrong += entries
@@ -258,20 +288,45 @@ class _Work:
 
     async def create(self) -> None:
         """Stores the readings that are not there, device by device, always in one order."""
-        for device, made in self._by_device(self._asked.creations):
-            series = self._series(device, [one.said for one in made])
-            created = await ingest.create(self._conn, device, series, self._feed.author)
+        for device, batch in self._batches():
+            created = await ingest.create(self._conn, device, batch.series, self._feed.author)
             if created.erased:
-                entries = [made[row].entry for row in created.erased]
+                entries = batch.entries[created.erased].tolist()
                 raise _refused(HTTPStatus.GONE, entries, "resource", ReadingErased.sentence)
             self._more += created.stored
-            names = self._feed.ids.of_series(series)
-            for one, name, new, version in zip(made, names, created.new, created.versions, strict=True):
-                self.results[one.entry] = (
-                    Result(HTTPStatus.CREATED, f"Observation/{name}", Version(1, self._feed.now))
-                    if new
-                    else Result(HTTPStatus.OK, f"Observation/{name}", version)
-                )
+            self.taken.created += created.stored
+            self.taken.known += len(batch.entries) - created.stored
+            self._tell_created(batch, created)
+
+    def _batches(self) -> Iterable[tuple[StoredDevice, _Batch]]:
+        parts: dict[str, list[_Batch]] = {}
+        for run in self._asked.runs:
+            device = self._devices[run.model.digest]
+            series = run.series(self._patient.patient_id, self._patient.uuid, device.device_id, device.device)
+            parts.setdefault(run.model.digest, []).append(_Batch(run.entries, series))
+        for device, made in self._by_device(self._asked.creations):
+            series = self._series(device, [one.said for one in made])
+            entries = np.array([one.entry for one in made], np.int64)
+            parts.setdefault(made[0].said.digest, []).append(_Batch(entries, series))
+        of_device = [(self._devices[digest], _Batch.joined(of)) for digest, of in parts.items()]
+        return sorted(of_device, key=lambda pair: pair[0].device_id)
+
+    def _tell_created(self, batch: _Batch, created: Created) -> None:
+        """Answers; those of entries that stand together and are all new as one."""
+        ids = self._feed.ids.columns(batch.series).tolist()
+        entries = batch.entries
+        if created.new.all() and np.all(np.diff(entries) == 1):
+            told = answers("Observation", ids, HTTPStatus.CREATED, self._feed.now)
+            self.taken.answers[int(entries[0])] = told
+            return
+        first = Version(1, self._feed.now)
+        rows = zip(entries.tolist(), ids, created.new.tolist(), created.versions, strict=True)
+        for entry, fhir_id, new, version in rows:
+            name = f"Observation/{fhir_id.decode()}"
+            if new:
+                self._answer(entry, HTTPStatus.CREATED, name, first)
+            else:
+                self._answer(entry, HTTPStatus.OK, name, version)
 
     async def revise(self) -> None:
         """Takes in versions, device by device."""
@@ -294,7 +349,9 @@ class _Work:
                 status = _STATUS[type(error)]
                 raise _refused(status, [made[error.row].entry], "resource", error.sentence) from None
             for one, name, version in zip(made, names, versions, strict=True):
-                self.results[_number(one.entry)] = Result(HTTPStatus.OK, f"Observation/{name}", version)
+                self._answer(one.entry, HTTPStatus.OK, f"Observation/{name}", version)
+                self.taken.known += 1
+                self.taken.revised.append(Revised(f"Observation/{name}", version))
 
     async def count(self) -> None:
         """Counts what came, within what the tenant may have of each person."""
@@ -323,14 +380,21 @@ class _Work:
         )
 
 
-def _grouped(
-    told: Iterable[Creation | Replacement], key: Callable[[Creation | Replacement], Key]
-) -> dict[Key, list[int | None]]:
-    """The numbers of entries, by what they have in common."""
-    found: dict[Key, list[int | None]] = {}
-    for one in told:
-        found.setdefault(key(one), []).append(one.entry)
-    return found
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Readings of one device to be there, and the numbers of their entries."""
+
+    entries: npt.NDArray[np.int64]
+    series: ReadingSeries
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Batch]) -> _Batch:
+        """All of them in the order of the Bundle."""
+        if len(parts) == 1:
+            return parts[0]
+        entries = np.concatenate([part.entries for part in parts])
+        order = np.argsort(entries)
+        return cls(entries[order], joined([part.series for part in parts]).take(order))
 
 
 def _reading_key(key: OpaqueKey) -> ReadingKey:
