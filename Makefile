@@ -1,12 +1,14 @@
 # make demo     sets everything up and shows the whole way of a measurement
 # make test     sets everything up and passes the tests
 # make test-long  thousands of generated histories of a store, each beside a plain model (about an hour)
+# make test-database PASSERELLE_TEST_DATABASE=ADDRESS
+#               the tests of the store and the journeys on a server of yours: PostgreSQL, TimescaleDB or Citus
 # make check    style, types, and who may import whom
 # make bench    the measurements of docs/benchmarks.md, as ratios within one run
 # make setup    only builds .venv; does nothing when nothing changed
 # make clean    removes what make built
 
-.PHONY: setup demo test test-long check bench lock clean
+.PHONY: setup demo test test-long test-database check bench lock clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -47,6 +49,11 @@ test: $(TOOLS) $(NODE_MODULES)
 
 test-long: $(TOOLS)
 	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py
+
+test-database: $(TOOLS) $(NODE_MODULES)
+	@test -n "$$PASSERELLE_TEST_DATABASE" || { echo "Name a server: make test-database \
+	PASSERELLE_TEST_DATABASE=postgresql://owner:password@host/database (the role may create databases)." >&2; exit 2; }
+	@.venv/bin/python -m pytest -rs tests/storage tests/journeys
 
 check: $(TOOLS)
 	.venv/bin/ruff format --check .

@@ -134,6 +134,15 @@ class ExtensionTooOld(StorageError):
     sentence = "{name} {version} is too old: version {needed} or newer is needed."
 
 
+class EncodingOther(StorageError):
+    """A database that cannot hold every name."""
+
+    sentence = (
+        "This database keeps its text in {encoding}, and people's names need UTF8. Make one with: CREATE "
+        "DATABASE passerelle ENCODING 'UTF8' TEMPLATE template0"
+    )
+
+
 class LicenceTooNarrow(StorageError):
     """TimescaleDB was started under the licence that leaves out its columnstore."""
 

@@ -24,6 +24,7 @@ from storage.connection import Connection
 from storage.errors import (
     DatabaseChanged,
     DatabaseNewer,
+    EncodingOther,
     EngineChanged,
     EngineTooOld,
     EngineUnknown,
@@ -119,10 +120,13 @@ async def engine_of(conn: Connection) -> Engine:
 
 
 async def server_of(conn: Connection) -> Server:
-    """What serves a database. Raises EngineTooOld, EngineUnknown, ExtensionTooOld or LicenceTooNarrow."""
+    """What serves a database. Raises as storage.errors says of engines."""
     major = conn.info.server_version // 10_000
     if major < OLDEST_MAJOR:
         raise EngineTooOld(version=major)
+    encoding = conn.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise EncodingOther(encoding=encoding)
     found = dict(cast("list[tuple[str, str]]", await (await conn.execute(_SQL["extensions"])).fetchall()))
     names = {"timescaledb": Engine.TIMESCALE, "citus": Engine.CITUS}
     engines = {engine: found[name] for name, engine in names.items() if name in found}

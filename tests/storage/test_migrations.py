@@ -32,6 +32,8 @@ from storage.readings import Stored
 from storage.statements import one_by_one, statements
 from tests.storage.samples import glucose, new_device, segment, store
 
+pytestmark = pytest.mark.embedded
+
 FOLDERS = ("base", "plain", "timescale", "citus", "shelf")
 
 FOUND_BY = {
@@ -282,13 +284,6 @@ async def test_a_server_that_does_not_answer_is_said_without_its_password(tmp_pa
 async def test_a_server_that_was_named_serves_all_roles_under_one_name(tmp_path: Path) -> None:
     with served(binaries.find_binaries()) as address:
         await journey(tmp_path, address)
-
-
-async def test_the_oldest_postgresql_of_the_system_carries_the_schema(tmp_path: Path) -> None:
-    for installed in (Path("/usr/lib/postgresql/15/bin"),):
-        if installed.is_dir():
-            with served(binaries.Binaries(installed, 15)) as address:
-                await journey(tmp_path, address)
 
 
 @contextmanager
