@@ -140,6 +140,18 @@ async def test_a_server_killed_again_and_again_loses_no_acknowledged_batch(own_h
         assert await stored_rows(database, patient) == before + acknowledged
 
 
+@pytest.mark.parametrize(("victim", "every"), [("program", 1), ("server", 5)])
+async def test_killed_between_any_two_statements_of_a_store_nothing_is_half_there(
+    victim: str, every: int
+) -> None:
+    """The whole table for both: `python -m tests.storage.crash_table`."""
+    command = [sys.executable, "-m", "tests.storage.crash_table", "--victims", victim, "--every", str(every)]
+    table = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    told, _ = await table.communicate()
+    assert table.returncode == 0, told.decode()
+    assert told.decode().count("| yes |\n") >= 4
+
+
 async def test_a_disk_that_fills_up_loses_nothing_and_the_next_run_completes(own_home: Path) -> None:
     with mounted("size=100m") as disk:
         if disk is None:
