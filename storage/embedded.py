@@ -68,6 +68,8 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "max_parallel_maintenance_workers": "0",
     "jit": "off",
+    # What a killed command had begun, and holds locks for, ends with it.
+    "client_connection_check_interval": "1s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A log has no patient in it: no statement, no value, no detail of a key.
