@@ -48,6 +48,7 @@ SHAPES: dict[str, str] = {
     "place": r"\w+:\d+",
 }
 """All that a line may hold, and of what form: what has no form here may not be told."""
+RUNS = re.compile(r'passerelle_job_runs_total\{job="(\w+)",outcome="done"\} (\S+)')
 PLACE = re.compile(r"[\w/.<>-]+\.py:\d+ [\w<>]+")
 
 
@@ -222,3 +223,19 @@ def test_a_space_that_is_fed_and_refuses_leaves_no_person_in_a_log_or_a_metric(d
         assert f"passerelle_{name} 1.0" in metrics
     assert 'passerelle_pool_size{role="writer"} 4.0' in metrics
     assert "passerelle_outbox_waiting 0.0" in metrics
+
+
+def test_two_processes_of_a_space_share_a_database_and_each_job_runs_in_one_of_them(day: Day) -> None:
+    def runs(space: str) -> dict[str, float]:
+        text = httpx.get(f"{space}/metrics").text
+        return {job: float(count) for job, count in RUNS.findall(text)}
+
+    with day.line.serving("--role", "space") as first, day.line.serving("--role", "space") as second:
+        counted: list[dict[str, float]] = []
+        while len({job for one in counted for job in one}) < 3:
+            counted = [runs(first), runs(second)]
+        for space in (first, second):
+            assert httpx.get(f"{space}/health/ready").json() == {"status": "ok"}
+        counted = [runs(first), runs(second)]
+    total = {job: sum(one.get(job, 0) for one in counted) for one in counted for job in one}
+    assert total == {"tokens": 1, "retention": 1, "audit": 1}
