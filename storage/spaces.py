@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ENTRIES: Final = 5000
 """Entries of the outbox that are opened together: a year of a sensor that is read every two hours."""
 
+_NEAR: Final = 86_400_000_000
+"""Microseconds: stretches no further apart are walked as one, and what lies between is found told."""
+
 _SQL = statements("spaces")
 
 
@@ -188,7 +191,7 @@ def _stretches(entries: list[Entry]) -> Mapping[int, tuple[Range, ...]]:
         if entry.change is not Change.ERASED:
             first, last = microseconds((entry.first_recorded_at, entry.last_recorded_at)).tolist()
             found.setdefault(entry.device_id, []).append((first, last))
-    return {device_id: tuple(merged(ranges, 0)) for device_id, ranges in found.items()}
+    return {device_id: tuple(merged(ranges, _NEAR)) for device_id, ranges in found.items()}
 
 
 async def _spaces(conn: Connection, statement: str, values: Mapping[str, Any]) -> tuple[Space, ...]:
