@@ -46,6 +46,7 @@ from storage.daily_summary import DayColumns, summarise
 from storage.database import Database
 from storage.devices import StoredDevice
 from storage.embedded import erase
+from storage.packing import pack_months
 from storage.statements import statements
 
 ROWS = int(os.environ.get("HISTORY_ROWS", "4320000"))
@@ -246,7 +247,25 @@ async def summaries(database: Database, filled: Filled) -> list[Row]:
     ]
 
 
-async def size(database: Database) -> list[Row]:
+async def size(database: Database, filled: Filled) -> list[Row]:
+    """Bytes a reading, as they came in and when their months are over."""
+    name, each = await bytes_a_reading(database)
+    rows = [Row(f"bytes a reading as they came in, {name}", f"{each:.0f}", "told only", True)]
+    over = moment(START + filled.days * DAY).date() + timedelta(days=62)
+    async with database.owned("passerelle") as conn:
+        begin = perf_counter()
+        await pack_months(conn, over)
+        packed = f"packed in {perf_counter() - begin:.0f} s"
+    name, each = await bytes_a_reading(database)
+    return [
+        *rows,
+        Row(
+            f"bytes a reading of a month that is over ({packed}), {name}", f"{each:.0f}", "≤ 130", each <= 130
+        ),
+    ]
+
+
+async def bytes_a_reading(database: Database) -> tuple[str, float]:
     async with database.owner() as conn:
         row = await (
             await conn.execute(
@@ -258,9 +277,7 @@ async def size(database: Database) -> list[Row]:
     assert row is not None
     assert counted is not None
     bytes_, index, count = float(row[0]), float(row[1]), int(counted[0])
-    name = f"bytes a reading, of {count:,} ({bytes_ / count:.0f} rows, {index / count:.0f} index)"
-    each = (bytes_ + index) / count
-    return [Row(name, f"{each:.0f}", "≤ 130", each <= 130)]
+    return f"of {count:,} ({bytes_ / count:.0f} rows, {index / count:.0f} index)", (bytes_ + index) / count
 
 
 async def ingest(database: Database) -> list[float]:
@@ -319,9 +336,9 @@ async def measure(home: Path, rows: int) -> list[Row]:
         return [
             *await fortnight(database, filled),
             *await summaries(database, filled),
-            *await size(database),
             Row(name, f"{slower:.2f}", "≤ 1.2", slower <= 1.2),
             *await known(database, filled),
+            *await size(database, filled),
         ]
 
 

@@ -110,11 +110,12 @@ async def opened_database() -> AsyncIterator[tuple[Settings, Database]]:
 
 def _jobs(settings: Settings, database: Database) -> tuple[Job, ...]:
     """What the processes of a space do beside, each in one of them at a time."""
-    from gateway import auditing, retaining  # noqa: PLC0415 (commands that open a space's database need neither)
+    from gateway import auditing, packing, retaining  # noqa: PLC0415 (commands that open a space's database need neither)
 
     async def throw_away_old_tokens() -> None:
         async with database.writer() as conn:
             await gateways.sweep(conn, datetime.now(UTC))
 
     home = Home(settings, database, HomeSecret.load(settings.home))
-    return (Job("tokens", TOKENS_EVERY, throw_away_old_tokens), retaining.job(home), auditing.job(home))
+    daily = (retaining.job(home), auditing.job(home), packing.job(home))
+    return (Job("tokens", TOKENS_EVERY, throw_away_old_tokens), *daily)
