@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Annotated, Final
@@ -110,8 +111,12 @@ async def _reading(request: Request, conn: Connection, token: bytes) -> Reading:
 @router.get("/metadata")
 async def metadata(request: Request) -> Response:
     """What this server can do: for everybody."""
-    statement = capability_statement(request.app.state.settings.fhir_base, version("passerelle"))
-    return Response(statement, media_type=FHIR_TYPE)
+    return Response(_statement(request.app.state.settings.fhir_base), media_type=FHIR_TYPE)
+
+
+@cache
+def _statement(base: str) -> bytes:
+    return capability_statement(base, version("passerelle"))
 
 
 @router.get("/Observation")

@@ -16,6 +16,9 @@ from tests.gateway.api.space_serving import FeedingGateway, RunningSpace, sent
 
 Json = dict[str, Any]
 
+CLIENT = httpx.Client(timeout=60)
+"""One for all: to make one costs more than to ask."""
+
 
 @dataclass(frozen=True)
 class GrantHolder:
@@ -30,14 +33,11 @@ class GrantHolder:
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask below the FHIR base, or at a whole address that a link gave."""
         url = path if path.startswith("http") else f"{self.space.url}/fhir{path}"
-        return httpx.get(url, headers={"Authorization": f"Bearer {self.token}"} | headers, timeout=60)
+        return CLIENT.get(url, headers={"Authorization": f"Bearer {self.token}"} | headers)
 
     def post(self, path: str, form: dict[str, str]) -> httpx.Response:
-        return httpx.post(
-            f"{self.space.url}/fhir{path}",
-            data=form,
-            headers={"Authorization": f"Bearer {self.token}"},
-            timeout=60,
+        return CLIENT.post(
+            f"{self.space.url}/fhir{path}", data=form, headers={"Authorization": f"Bearer {self.token}"}
         )
 
     def pages(self, path: str) -> list[Json]:
