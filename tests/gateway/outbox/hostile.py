@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +76,8 @@ class HostileSpace:
     expires_in: int = 3600
     retry_after: str = "0"
     delay: float = 0.0
+    before_answer: Callable[[], Awaitable[None]] | None = None
+    """Called once, when something is applied and not yet answered."""
     at_work: int = 0
     most_at_work: int = 0
     port: int = 0
@@ -139,7 +141,7 @@ class HostileSpace:
         finally:
             writer.close()
 
-    async def _answer(  # noqa: PLR0911 - a way out for each way to fail
+    async def _answer(  # noqa: C901, PLR0911 - a way out for each way to fail
         self, writer: asyncio.StreamWriter, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> bool:
         await asyncio.sleep(self.delay)
@@ -167,6 +169,9 @@ class HostileSpace:
             return await self._say(writer, 307, {}, {"Location": "http://127.0.0.1:9/elsewhere"})
         status, answer = self._do(method, path, body, half=fault == "half applied then 500")
         self.requests.append((method, path, status))
+        if self.before_answer is not None:
+            called, self.before_answer = self.before_answer, None
+            await called()
         if fault == "half applied then 500":
             return await self._say(writer, 500, outcome("half"))
         if fault == "cut after commit":

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway import annotating
 from gateway.outbox import feeder
-from storage import annotations, deliveries
+from storage import annotations, deliveries, moving
 from storage.annotations import AnnotationKind
 from storage.database import Database
 from tests.gateway.outbox.homes import fed, key_of, shown
@@ -234,3 +235,26 @@ async def test_two_feeders_at_once_ask_one_after_the_other(database: Database, t
         assert server.most_at_work == 1
         assert {len(held.versions) for held in server.held["Observation"].values()} == {1}
         assert shown(server) == await home.expected()
+
+
+async def test_what_is_moved_to_another_is_in_error_here_and_their_own_creation_there(
+    database: Database, tmp_path: Path
+) -> None:
+    here, there = HostileSpace(), HostileSpace()
+    async with fed(database, tmp_path, here) as home, fed(database, tmp_path, there) as other:
+        await store(database, home.device, [glucose(number) for number in range(3)])
+        await home.feed()
+        async with database.writer() as conn:
+            key = key_of(home.device, 1)
+            await moving.give(conn, home.patient.patient_id, key, other.patient, "test")
+        await annotating.complete_moves(home.home, home.patient.patient_id)
+        assert (await home.feed()).told == 1
+        assert (await other.feed()).told == 1
+        assert sorted(one["status"] for one in here.observations().values()) == [
+            "entered-in-error",
+            "final",
+            "final",
+        ]
+        (moved,) = there.observations().values()
+        assert moved["status"] == "final"
+        assert moved["identifier"][0]["value"] not in here.observations()
