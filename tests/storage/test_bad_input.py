@@ -1,4 +1,4 @@
-"""What should not come and comes: a device twice at once, odd years, SQL in every name, patients without end."""
+"""What should not come and comes: a device twice at once, odd years, SQL in names, endless patients."""
 
 from __future__ import annotations
 
