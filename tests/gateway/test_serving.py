@@ -44,21 +44,28 @@ def served(line: CommandLine, *arguments: str) -> Iterator[tuple[int, subprocess
         process.wait()
 
 
-def half_sent(port: int) -> socket.socket:
-    """A request for a link that nobody has, with the last byte of its body still to come."""
+def half_sent(port: int, path: str = f"/shl/{'x' * 43}", said: str = "recipient") -> socket.socket:
+    """A request for what nobody has, with the last byte of its body still to come."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
-    body = b'{"recipient": "a clinic"}'
-    head = f"POST /shl/{'x' * 43} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
+    body = b'{"%s": "a clinic"}' % said.encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
     connection.sendall(head.encode() + body[:-1])
     return connection
 
 
+@pytest.mark.parametrize(
+    ("role", "path", "said", "answer"),
+    [
+        ("shelf", f"/shl/{'x' * 43}", "recipient", b"HTTP/1.1 404"),
+        ("space", "/gateways", "code", b"HTTP/1.1 403"),
+    ],
+)
 def test_a_server_that_is_stopped_answers_what_is_under_way_takes_nothing_new_and_ends_with_0(
-    passerelle: CommandLine,
+    passerelle: CommandLine, role: str, path: str, said: str, answer: bytes
 ) -> None:
-    with served(passerelle, "--role", "shelf") as (port, process):
-        connection = half_sent(port)
-        httpx.get(f"http://127.0.0.1:{port}/view")  # by now the half request is in the server's hands
+    with served(passerelle, "--role", role) as (port, process):
+        connection = half_sent(port, path, said)
+        httpx.get(f"http://127.0.0.1:{port}/health/live")  # by now the half request is in the server's hands
         process.send_signal(signal.SIGTERM)
         refused = False
         while not refused:
@@ -68,7 +75,7 @@ def test_a_server_that_is_stopped_answers_what_is_under_way_takes_nothing_new_an
                 refused = True
         assert process.poll() is None
         connection.sendall(b"}")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 404")
+        assert connection.recv(4096).startswith(answer)
         assert process.wait(20) == 0
 
 
