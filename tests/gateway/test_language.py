@@ -22,11 +22,12 @@ from device_profiles.errors import PasserelleError
 from gateway import usage
 from gateway.api import auth, fhir, problems, shelf, uploads
 from gateway.cli import app
-from gateway.commands import audit
+from gateway.commands import audit, space
 from gateway.commands.erasing import COUNTS
 from gateway.commands.reporting import EPISODES, FIGURES, RANGES, RANGES_IN_PREGNANCY
 from gateway.file_errors import OTHER, REASONS
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
+from gateway.outbox.plan import REASONS as SET_ASIDE
 from gateway.terminal import UNEXPECTED
 from gateway.web.viewer import FOLDER
 from storage.shelf import Outcome
@@ -43,6 +44,9 @@ SAID_BY_NAME = {
     *RANGES_IN_PREGNANCY,
     *COUNTS.values(),
     *audit.REASONS.values(),
+    *space.CONDITIONS.values(),
+    space.UNEXPLAINED,
+    *SET_ASIDE,
     *("erased", "{count} readings: {kinds}", "devices: {count}", "who the person is"),
     *REASONS.values(),
     *(sentence for _, sentence in usage.SENTENCES + usage.REASONS),
