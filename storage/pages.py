@@ -143,7 +143,7 @@ async def of_keys(
             rows = [unpacked(*row) for row in await cursor.fetchall() if row[0] is not None]
             parts += [_taken(columns, _rows_of(columns, key)) for columns in rows]
     columns = {name: np.concatenate([part[name] for part in parts] or [_NONE[name]]) for name in _STORED}
-    columns |= placed_columns(columns, segments)
+    columns |= placed_columns(columns, segments) | {"beside": np.ones(len(columns["kind"]), np.bool_)}
     found = _in_order(columns, wanted, after)
     more = len(found["kind"]) > count
     chosen = _taken(found, slice(count))
@@ -234,7 +234,7 @@ async def _read(
         await cursor.execute(_SQL[statement], values)
         answered = await cursor.fetchall()
     parts = []
-    for shift, offset, source, *arrays in answered:
+    for shift, offset, source, beside, *arrays in answered:
         columns = unpacked(*arrays)
         count = len(arrays[0])
         columns["effective_time"] = (
@@ -244,6 +244,7 @@ async def _read(
         )
         columns["utc_offset_minutes"] = np.full(count, offset, np.int16)
         columns["time_source"] = np.full(count, source, np.int16)
+        columns["beside"] = np.full(count, beside, np.bool_)
         parts.append(columns)
     return _joined(parts)
 
@@ -253,7 +254,9 @@ _NONE: Final[Mapping[str, npt.NDArray[Any]]] = {
     "effective_time": np.empty(0, np.int64),
     "utc_offset_minutes": np.empty(0, np.int16),
     "time_source": np.empty(0, np.int16),
+    "beside": np.empty(0, np.bool_),
 }
+"""The columns of a ReadingSeries, and whether something may lie beside a row."""
 _STORED: Final = tuple(unpacked(*[np.empty(0, np.int64)] * 4))
 
 
@@ -301,6 +304,8 @@ class _Around:
 async def _around(conn: Connection, reader: GrantReader, columns: Mapping[str, npt.NDArray[Any]]) -> _Around:
     beside = AroundReadings()
     versions: dict[Key, int] = {}
+    if not columns["beside"].any():
+        return _Around(beside, versions)
     days = np.unique(columns["recorded_at"] // MICROSECONDS_A_DAY) * MICROSECONDS_A_DAY
     whole_days = ((day, day + MICROSECONDS_A_DAY - 1) for day in days.tolist())
     for first, last in clock_segments.merged(whole_days, _GAP):
@@ -334,7 +339,9 @@ async def _dressed(
     known = np.isin(columns["device_id"], list(reader.devices))
     if left_out.any() or not known.all():
         columns = _taken(columns, np.flatnonzero(known & ~left_out))
-    chosen: dict[str, Any] = {name: columns[name] for name in _NONE} | around.beside.by_row(columns)
+    chosen: dict[str, Any] = {
+        name: columns[name] for name in _NONE if name != "beside"
+    } | around.beside.by_row(columns)
     versions: dict[int, int] = {}
     if around.versions:
         rows = row_of_key(columns)

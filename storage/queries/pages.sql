@@ -5,14 +5,14 @@ FROM passerelle.grant_by_token(%(token)s)
 
 -- name: page
 -- A page of what a token lets through, in parts that each lie in one clock segment.
-SELECT extract(epoch FROM shift)::int8, utc_offset_minutes, source, recorded_at, numbers, marks, codes
+SELECT extract(epoch FROM shift)::int8, utc_offset_minutes, source, beside, recorded_at, numbers, marks, codes
 FROM passerelle.page_by_token(%(token)s, %(kinds)s::int2[], %(cases)s::int4[], %(devices)s::int2[], %(first)s,
     %(until)s, %(after_at)s, %(after_recorded_at)s, %(after_sequence)s::int4, %(after_device)s::int2,
     %(after_ordinal)s::int2, %(count)s::int4, %(backwards)s)
 
 -- name: untimed
 -- The same of readings without a time.
-SELECT NULL::int8, utc_offset_minutes, source, recorded_at, numbers, marks, codes
+SELECT NULL::int8, utc_offset_minutes, source, beside, recorded_at, numbers, marks, codes
 FROM passerelle.untimed_by_token(%(token)s, %(kinds)s::int2[], %(cases)s::int4[], %(devices)s::int2[],
     %(after_recorded_at)s, %(after_sequence)s::int4, %(after_device)s::int2, %(after_ordinal)s::int2, %(count)s::int4)
 

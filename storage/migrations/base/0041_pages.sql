@@ -95,6 +95,29 @@ BEGIN
     END IF;
 END $$;
 
+-- Whether anything lies beside readings of a stretch of `recorded_at`, or their versions are above 1: for a sensor's
+-- page there is nothing, and nothing more is asked for it.
+CREATE FUNCTION passerelle.something_beside(patient int4, one timestamptz, other timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    first timestamptz := least(one, other);
+    last timestamptz := greatest(one, other);
+BEGIN
+    PERFORM 1 FROM passerelle.reading_context c
+        WHERE c.patient_id = patient AND c.recorded_at BETWEEN first AND last LIMIT 1;
+    IF FOUND THEN RETURN true; END IF;
+    PERFORM 1 FROM passerelle.annotation a
+        WHERE a.patient_id = patient AND a.recorded_at BETWEEN first AND last LIMIT 1;
+    IF FOUND THEN RETURN true; END IF;
+    PERFORM 1 FROM passerelle.observation_version v
+        WHERE v.patient_id = patient AND v.recorded_at BETWEEN first AND last LIMIT 1;
+    IF FOUND THEN RETURN true; END IF;
+    PERFORM 1 FROM passerelle.reading_quantity q
+        WHERE q.patient_id = patient AND q.recorded_at BETWEEN first AND last LIMIT 1;
+    RETURN FOUND;
+END $$;
+
 -- A page of what a token lets through, of these devices (null: every device), in `first..until` of effective time
 -- (until excluded), after a row of that order where one is given. A row of the answer is of one clock segment; it
 -- may hold more than the page, never less. A segment is only looked at if something of it can be on the page:
@@ -103,8 +126,8 @@ CREATE FUNCTION passerelle.page_by_token(
     token bytea, kinds int2[], cases int4[], devices int2[], first timestamptz, until timestamptz,
     after_at timestamptz, after_recorded_at timestamptz, after_sequence int4, after_device int2, after_ordinal int2,
     count int4, backwards boolean
-) RETURNS TABLE (device_id int2, shift interval, utc_offset_minutes int2, source int2, recorded_at timestamptz[],
-    numbers int8[], marks int8[], codes int8[])
+) RETURNS TABLE (device_id int2, shift interval, utc_offset_minutes int2, source int2, beside boolean,
+    recorded_at timestamptz[], numbers int8[], marks int8[], codes int8[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -156,6 +179,8 @@ BEGIN
             wanted, cases, page_by_token.count, backwards);
         CONTINUE WHEN rows.recorded_at IS NULL;
         RETURN QUERY SELECT stretch.device_id, stretch.shift, stretch.utc_offset_minutes, stretch.source,
+            passerelle.something_beside(who.patient_id, rows.recorded_at[1],
+                rows.recorded_at[cardinality(rows.recorded_at)]),
             rows.recorded_at, rows.numbers, rows.marks, rows.codes;
         found := found + cardinality(rows.recorded_at);
         last_at := rows.recorded_at[cardinality(rows.recorded_at)] + stretch.shift;
@@ -177,8 +202,8 @@ END $$;
 CREATE FUNCTION passerelle.untimed_by_token(
     token bytea, kinds int2[], cases int4[], devices int2[], after_recorded_at timestamptz, after_sequence int4,
     after_device int2, after_ordinal int2, count int4
-) RETURNS TABLE (device_id int2, shift interval, utc_offset_minutes int2, source int2, recorded_at timestamptz[],
-    numbers int8[], marks int8[], codes int8[])
+) RETURNS TABLE (device_id int2, shift interval, utc_offset_minutes int2, source int2, beside boolean,
+    recorded_at timestamptz[], numbers int8[], marks int8[], codes int8[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -206,6 +231,8 @@ BEGIN
             wanted, cases, untimed_by_token.count, false);
         IF rows.recorded_at IS NOT NULL THEN
             RETURN QUERY SELECT stretch.device_id, NULL::interval, stretch.utc_offset_minutes, stretch.source,
+                passerelle.something_beside(who.patient_id, rows.recorded_at[1],
+                    rows.recorded_at[cardinality(rows.recorded_at)]),
                 rows.recorded_at, rows.numbers, rows.marks, rows.codes;
         END IF;
     END LOOP;
