@@ -16,7 +16,7 @@ RETURNING *
 
 -- name: insert
 -- A new device gets the patient's next number.
-INSERT INTO passerelle.device (patient_id, device_id, scheme, identity, manufacturer, model, serial, firmware,
+INSERT INTO passerelle.device AS added (patient_id, device_id, scheme, identity, manufacturer, model, serial, firmware,
     profile, added_at)
 SELECT %(patient_id)s, coalesce(max(device_id), 0) + 1, %(scheme)s, %(identity)s, %(manufacturer)s, %(model)s,
     %(serial)s, %(firmware)s, %(profile)s, now()
