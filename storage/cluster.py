@@ -43,6 +43,33 @@ ROLES = ("owner", "writer", "reader", "shelf")
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 """All that the server's processes get of ours."""
 
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": "5432",
+    "max_connections": "40",
+    # A laptop's memory is for its person; a patient's ten years of readings fit the system's own cache.
+    "shared_buffers": "32MB",
+    "max_wal_size": "256MB",
+    # Where /dev/shm is missing or tiny (a chroot, a container) memory is shared through files.
+    "dynamic_shared_memory_type": "mmap",
+    "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
+    "jit": "off",
+    # What a killed command had begun, and holds locks for, ends with it.
+    "client_connection_check_interval": "1s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # A log has no patient in it: no statement, no value, no detail of a key.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_checkpoints": "off",
+}
+"""What the server is started with: for a laptop, whose person it must not disturb."""
+
 _FIRST_STATEMENTS = """\
 CREATE ROLE owner LOGIN
 CREATE ROLE writer LOGIN

@@ -28,6 +28,7 @@ from storage.binaries import OLDEST_MAJOR, Binaries, binaries_of, find_binaries,
 from storage.cluster import (
     ENVIRONMENT,
     ROOT_PARENT,
+    SETTINGS,
     SOCKET_NAME,
     Place,
     made_by,
@@ -54,32 +55,6 @@ LARGEST_LOG = 1_000_000
 """Bytes of the server's log above which the next command begins a new one."""
 
 _PAUSE = 0.01
-
-_SETTINGS = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "port": "5432",
-    "max_connections": "40",
-    # A laptop's memory is for its person; a patient's ten years of readings fit the system's own cache.
-    "shared_buffers": "32MB",
-    "max_wal_size": "256MB",
-    # Where /dev/shm is missing or tiny (a chroot, a container) memory is shared through files.
-    "dynamic_shared_memory_type": "mmap",
-    "max_parallel_workers_per_gather": "0",
-    "max_parallel_maintenance_workers": "0",
-    "jit": "off",
-    # What a killed command had begun, and holds locks for, ends with it.
-    "client_connection_check_interval": "1s",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    # A log has no patient in it: no statement, no value, no detail of a key.
-    "log_min_messages": "log",
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
-    "log_parameter_max_length": "0",
-    "log_parameter_max_length_on_error": "0",
-    "log_checkpoints": "off",
-}
 
 
 class EmbeddedServer:
@@ -275,7 +250,7 @@ class EmbeddedServer:
         raise ServerDidNotStart(log=self._place.log)
 
     def _spawn(self, binaries: Binaries, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
-        settings = {**_SETTINGS, "unix_socket_directories": _quoted(folder)}
+        settings = {**SETTINGS, "unix_socket_directories": _quoted(folder)}
         if binaries.major >= 18:
             # Three processes less; reads of a laptop's size gain nothing from them.
             settings["io_method"] = "sync"

@@ -256,6 +256,27 @@ def test_a_backup_of_a_home_at_work_is_of_one_moment_and_nobody_waits_for_it(new
     assert summed == (stored, stored)
 
 
+def test_a_server_that_was_named_is_backed_up_and_restored_into_a_home_of_its_own(
+    filled: Path, new_home: Path
+) -> None:
+    files, file = new_home.with_name("files"), new_home.with_name("saved")
+    files.mkdir()
+    (files / "secret").write_bytes(bytes(32))
+    server = EmbeddedServer.hold(filled)
+
+    async def made() -> Contents:
+        async with Database.open(files, server.address("owner")) as database:
+            return await back_up(database, files, file, PASSPHRASE)
+
+    contents = asyncio.run(made())
+    server.release()
+    restored(file, new_home)
+    assert contents.tables["passerelle/reading"].rows == 203
+    kept = {name: rows for name, rows in rows_of(filled).items() if name.startswith("passerelle.")}
+    assert {name: rows for name, rows in rows_of(new_home).items() if name in kept} == kept
+    assert (new_home / "secret").read_bytes() == bytes(32)
+
+
 def test_the_file_opens_with_tar_and_age_alone(saved: Path) -> None:
     with tarfile.open(saved) as outer:
         key_file, content = outer.extractfile("key.age"), outer.extractfile("content.age")
