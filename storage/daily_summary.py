@@ -101,14 +101,13 @@ class DayTable:
 class Cohort:
     """Many patients over some days: columns, in them a row for each patient, kind and unit, in that order.
 
-    `days`: on how many days there was a reading. The others as in DaySummary, over all days and devices; NaN
-    where there is no lowest and no highest. A patient without a reading in those days has no row.
+    All as in DaySummary, over all days and devices; NaN where there is no lowest and no highest. A patient
+    without a reading in those days has no row.
     """
 
     patient_id: npt.NDArray[np.int32]
     kind: npt.NDArray[np.int16]
     unit: npt.NDArray[np.int16]
-    days: npt.NDArray[np.int64]
     readings: npt.NDArray[np.int64]
     below_range: npt.NDArray[np.int64]
     above_range: npt.NDArray[np.int64]
@@ -220,5 +219,6 @@ async def cohort(conn: Connection, patient_ids: Sequence[int], first: date, last
 
 
 async def _days(conn: Connection, statement: str, values: Mapping[str, object]) -> tuple[DaySummary, ...]:
-    rows = await (await conn.execute(_SQL[statement], values)).fetchall()
+    async with conn.cursor(binary=True) as cursor:
+        rows = await (await cursor.execute(_SQL[statement], values)).fetchall()
     return tuple(DaySummary(row[0], Kind(row[1]), UNITS[row[2]], *row[3:]) for row in rows)

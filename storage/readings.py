@@ -200,10 +200,11 @@ async def _series(
     likely = _likely(start, end)
     beside = AroundReadings()
     async with conn.pipeline():
-        asked = await _Asked.of(conn, reader)
+        # What takes longest goes first: the server is at it while the rest is asked.
         first = await _Stretch.ask(conn, reader, kinds, likely)
-        patient, owned, segments = await asked.answer()
+        asked = await _Asked.of(conn, reader)
         parts = await first.answer()
+        patient, owned, segments = await asked.answer()
     every = [segment for of_device in segments.values() for segment in of_device]
     stretches = [first]
     for each in clock_segments.without(clock_segments.recorded_ranges(every, start, end), likely):

@@ -33,12 +33,12 @@ ORDER BY day, kind, unit, device_id
 
 -- name: cohort
 -- Many patients over some days, one line for each patient, kind and unit, as columns of one length.
-SELECT array_agg(patient_id), array_agg(kind), array_agg(unit), array_agg(days), array_agg(readings),
+SELECT array_agg(patient_id), array_agg(kind), array_agg(unit), array_agg(readings),
     array_agg(below_range), array_agg(above_range), array_agg(very_low), array_agg(low), array_agg(target),
     array_agg(high), array_agg(very_high), array_agg(numbers), array_agg(total), array_agg(squares),
     array_agg(coalesce(lowest, 'NaN')), array_agg(coalesce(highest, 'NaN'))
 FROM (
-    SELECT patient_id, kind, unit, count(DISTINCT day) AS days, sum(readings) AS readings,
+    SELECT patient_id, kind, unit, sum(readings) AS readings,
         sum(below_range) AS below_range, sum(above_range) AS above_range, sum(very_low) AS very_low, sum(low) AS low,
         sum(target) AS target, sum(high) AS high, sum(very_high) AS very_high, sum(numbers) AS numbers,
         sum(total) AS total, sum(squares) AS squares, min(lowest) AS lowest, max(highest) AS highest
