@@ -247,12 +247,8 @@ class _Scan:
 
     def _read(self, shape: Shape) -> bool:
         """Reads all entries of a shape from here; whether there was one."""
-        text, place, matches = self._text, self._place, shape.matches
-        keep = shape.rows.append
         before = len(shape.rows)
-        while (found := matches(text, place)) is not None:
-            keep(found.group("recorded", "sequence", "time", "value"))
-            place = found.end()
+        place = shape.read(self._text, self._place, self._end)
         count = len(shape.rows) - before
         shape.entries.extend(range(self.number, self.number + count))
         self._step(place, count)

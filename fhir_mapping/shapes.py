@@ -2,8 +2,8 @@
 
 A gateway renders its Observations from a template: of a thousand entries of a sensor all text is the same but
 the ids, two times, a number and a value. So the first one is read as any JSON is, held to the letter
-(`received`), and its text, with those places open, becomes an expression. What matches it letter for letter
-says the same but for these places, and costs a fraction. What does not match is read as the first one was.
+(`received`), and its text, with those places open, becomes a shape. What is the same letter for letter says
+the same but for these places, and costs a fraction. What does not match is read as the first one was.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,23 +33,19 @@ END: Final = "]}"
 MOST_SHAPES: Final = 8
 """Of one Bundle: a finger-stick meter has many, each of few entries; they are read one by one."""
 MOST_KNOWN: Final = 512
-"""Shapes that are kept, the newest; each takes some tens of kilobytes."""
+"""Shapes that are kept, the newest; each takes some kilobytes."""
 WORTH: Final = 8
 """A shape is made where so many entries of its length may follow."""
 
 _TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
-_NUMBER: Final = r"-?(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,9})?"
-_OPEN: Final[Mapping[str, str]] = {
-    "url": "[0-9a-f-]{36}",
-    "id": "[0-9a-f]{32}",
-    "recorded": f"(?P<recorded>{_TIME})",
-    "sequence": "(?P<sequence>0|[1-9][0-9]{0,6})",
-    "recorded again": "(?P=recorded)",
-    "sequence again": "(?P=sequence)",
-    "phd": "[0-9]+",
-    "time": f"(?P<time>{_TIME})",
-    "value": f"(?P<value>{_NUMBER})",
-}
+_TIME_LENGTH: Final = 19
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,9})?")
+_HEX: Final = b"0123456789abcdef-"
+_OPEN: Final = (
+    *("url", "id", "recorded", "sequence", "phd", "time", "value"),
+    *("recorded again", "sequence again"),
+)
+"""The open places of a shape, in their order; that of HL7 PHD's identifier may lack."""
 _TRIED: Final[Mapping[str, str]] = {
     "url": "00000000-0000-0000-0000-000000000000",
     "id": "0" * 32,
@@ -72,7 +69,7 @@ _KEY: Final = re.compile(
 )
 _PHD: Final = re.compile(rf'"system":"{re.escape(PHD_IDENTIFIER)}","value":"[^"\\]*-([0-9]+)"')
 _EFFECTIVE: Final = re.compile(rf'"effectiveDateTime":"({_TIME})(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})"')
-_VALUE: Final = re.compile(rf'"valueQuantity":\{{"value":({_NUMBER}),')
+_VALUE: Final = re.compile(rf'"valueQuantity":\{{"value":({_NUMBER.pattern}),')
 _EPOCH_MICROS: Final = (EPOCH - datetime(1970, 1, 1, tzinfo=UTC)).days * 86_400 * MICROSECONDS
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -128,59 +125,140 @@ class Run:
 
 @dataclass(slots=True)
 class Shape:
-    """A learnt shape, and what matched it so far. `model`: what all rows have in common."""
+    """A learnt shape, and what was read by it so far. `model`: what all rows have in common.
+
+    `pieces`: the text between its open places.
+    """
 
     model: Received
-    matches: Callable[..., re.Match[str] | None]
-    rows: list[tuple[str, ...]]
-    entries: list[int]
+    pieces: tuple[str, ...]
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    """What stands in places whose content says nothing here: the sender's ids, HL7 PHD's seconds."""
+    entries: list[int] = field(default_factory=list)
+
+    def read(self, text: str, place: int, end: int) -> int:
+        """Reads entries from `place` on, as long as they have this shape; where the next one begins.
+
+        `end`: where the last one ends. What stands in an open place is looked at in `run`. A comparison of
+        long pieces costs next to nothing, so that an entry costs about a microsecond.
+        """
+        first, second, third, _, after_number, *phd, before_value, after_value, _, last = self.pieces
+        (after_phd,) = phd or ("",)
+        starts, find = text.startswith, text.find
+        while place < end and starts(first, place):
+            url = place + len(first)
+            fhir_id = url + 36 + len(second)
+            key = fhir_id + 32 + len(third)
+            number = key + _TIME_LENGTH + 1
+            stop = find("/", number, number + 8)
+            time = stop + len(after_number)
+            if after_phd:
+                quote = find('"', time, time + 14)
+                mark, time = text[time:quote], quote + len(after_phd)
+                if quote < 0 or not starts(after_phd, quote):
+                    break
+            value = time + _TIME_LENGTH + len(before_value)
+            comma = find(",", value, value + 24)
+            again = comma + len(after_value)
+            tail = again + stop - key
+            following = tail + len(last)
+            if (
+                stop < 0
+                or comma < 0
+                or not starts(second, url + 36)
+                or not starts(third, fhir_id + 32)
+                or not starts(after_number, stop)
+                or not starts(before_value, time + _TIME_LENGTH)
+                or not starts(after_value, comma)
+                or not starts(text[key:stop], again)
+                or not starts(last, tail)
+                or (following != end and (text[following : following + 1] != "," or following + 1 == end))
+            ):
+                break
+            if text[number - 1] != "/":
+                break
+            self.rows.append(
+                (
+                    text[key : number - 1],
+                    text[number:stop],
+                    text[time : time + _TIME_LENGTH],
+                    text[value:comma],
+                )
+            )
+            self.marks.append(
+                text[url:fhir_id] + text[fhir_id : fhir_id + 32] + mark
+                if after_phd
+                else text[url : fhir_id + 32]
+            )
+            place = following + (following != end)
+        return place
 
     def run(self) -> Run:
-        """What matched, as columns. Raises OtherShape for a row that is to be refused by its name."""
+        """What was read, as columns. Raises OtherShape for a row that is to be refused by its name."""
         recorded, sequence, time, value = zip(*self.rows, strict=True)
+        if "".join(self.marks).replace(self.pieces[1], "").encode().translate(None, _HEX):
+            raise OtherShape
         try:
-            recorded_at = np.array(recorded, "M8[us]").view(np.int64)
-            wall = np.array(time, "M8[us]").view(np.int64)
-            parts = {text: written_number(Decimal(text)) for text in set(value)}
+            numbers = list(map(int, sequence))
+            parts = {text: _number(text) for text in set(value)}
         except (ValueError, NotTaken):
             raise OtherShape from None
-        numbers = np.fromiter(map(int, sequence), np.int64, len(sequence))
-        offset = self.model.utc_offset_minutes * 60 * MICROSECONDS
-        if numbers.max() >= 1 << SEQUENCE_BITS or min(recorded_at.min(), wall.min()) < _EPOCH_MICROS:
+        recorded_at, wall = _moments(recorded), _moments(time)
+        # As it was written: 007 would be another identifier.
+        if max(numbers) >= 1 << SEQUENCE_BITS or list(map(str, numbers)) != list(sequence):
             raise OtherShape
         mantissa, exponent = np.array([parts[text] for text in value], np.int64).T
         return Run(
             self.model,
             np.array(self.entries, np.int64),
             recorded_at,
-            numbers.astype(np.int32),
-            wall - offset,
+            np.array(numbers, np.int32),
+            wall - self.model.utc_offset_minutes * 60 * MICROSECONDS,
             mantissa.astype(np.int32),
             exponent.astype(np.int16),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A shape that was tried. `tried`: what is understood of it with the content of _TRIED."""
+def _moments(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Times of the form of _TIME, in microseconds since 1970. Raises OtherShape."""
+    try:
+        letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8).reshape(-1, _TIME_LENGTH)
+        moments = np.array(texts, "M8[us]").view(np.int64)
+    except ValueError:
+        raise OtherShape from None
+    digits = letters[:, _DIGITS]
+    if (
+        np.any(letters[:, _SIGNS] != np.frombuffer(b"--T::", np.uint8))
+        or np.any((digits < ord("0")) | (digits > ord("9")))
+        or moments.min() < _EPOCH_MICROS
+    ):
+        raise OtherShape
+    return moments
 
-    tried: Received
-    matches: Callable[..., re.Match[str] | None]
 
-    def shape(self) -> Shape:
-        """The shape, with no rows yet."""
-        return Shape(self.tried, self.matches, [], [])
+_SIGNS: Final = np.array([4, 7, 10, 13, 16])
+_DIGITS: Final = np.array([place for place in range(_TIME_LENGTH) if place not in (4, 7, 10, 13, 16)])
 
 
-_known: dict[tuple[tuple[str, ...], tuple[str, ...]], _Known] = {}
-"""Shapes are kept: a gateway's next transaction has them again, and one costs as much as 500 entries."""
+@lru_cache(maxsize=8192)
+def _number(text: str) -> tuple[int, int]:
+    """A JSON number as mantissa and exponent. Raises ValueError, NotTaken."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return written_number(Decimal(text))
+
+
+_known: dict[tuple[str, ...], Received] = {}
+"""Shapes are kept, by their pieces: a gateway's next transaction has them again. With each what was
+understood of it when it was tried."""
 
 
 def remembered(text: str) -> Shape | None:
     """The shape of the text of an entry, if it was learnt before."""
-    places = _places(text)
-    known = _known.get(places) if places else None
-    return known.shape() if known else None
+    pieces = _pieces(text)
+    tried = _known.get(pieces) if pieces else None
+    return Shape(tried, pieces) if tried and pieces else None
 
 
 def learnt(text: str, understood: Callable[[Any], Received | None]) -> Shape | None:
@@ -189,10 +267,10 @@ def learnt(text: str, understood: Callable[[Any], Received | None]) -> Shape | N
     `understood` reads an entry: the shape is tried with other content in its open places, and holds only if
     exactly this content is understood, and nothing else that this Observation may hold.
     """
-    places = _places(text)
-    if places is None:
+    pieces = _pieces(text)
+    if pieces is None:
         return None
-    pieces, names = places
+    names = _OPEN if len(pieces) > len(_OPEN) else [name for name in _OPEN if name != "phd"]
     contents = (*(_TRIED[name] for name in names), "")
     entry = "".join(part for pair in zip(pieces, contents, strict=True) for part in pair)
     tried = understood(json.loads(entry, parse_float=Decimal))
@@ -200,8 +278,8 @@ def learnt(text: str, understood: Callable[[Any], Received | None]) -> Shape | N
         return None
     while len(_known) >= MOST_KNOWN:
         del _known[next(iter(_known))]
-    known = _known[places] = _Known(tried, _compiled(pieces, names))
-    return known.shape()
+    _known[pieces] = tried
+    return Shape(tried, pieces)
 
 
 def _is_as_tried(tried: Received) -> bool:
@@ -218,34 +296,21 @@ def _is_as_tried(tried: Received) -> bool:
     )
 
 
-def _places(text: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """The text in pieces, and the names of the open places between them; None where one is not found once."""
+def _pieces(text: str) -> tuple[str, ...] | None:
+    """The text between the open places; None where one is not found once, or not in its order."""
     head, key, phd = _HEAD.match(text), _KEY.search(text), list(_PHD.finditer(text))
     effective, value = list(_EFFECTIVE.finditer(text)), list(_VALUE.finditer(text))
     if head is None or key is None or len(phd) > 1 or (len(effective), len(value)) != (1, 1):
         return None
-    keys = [found.start() for found in re.finditer(re.escape(key[1]), text)]
-    if len(keys) != 2:
+    again = text.rfind(key[1]) - key.start(1)
+    if text.count(key[1]) != 2 or again <= 0:
         return None
-    spans = [(*head.span(1), "url"), (*head.span(2), "id"), (*effective[0].span(1), "time")]
-    spans += [(*found.span(1), "phd") for found in phd] + [(*value[0].span(1), "value")]
-    for begin, again in zip(keys, ("", " again"), strict=True):
-        for group, name in ((2, "recorded"), (3, "sequence")):
-            start, end = (begin + place - key.start(1) for place in key.span(group))
-            spans.append((start, end, f"{name}{again}"))
-    spans.sort()
-    pieces, last = [], 0
-    for begin, end, _ in spans:
-        if begin < last:
-            return None
-        pieces.append(text[last:begin])
-        last = end
-    return (*pieces, text[last:]), tuple(name for _, _, name in spans)
-
-
-def _compiled(pieces: Sequence[str], names: Sequence[str]) -> Callable[..., re.Match[str] | None]:
-    """Matches an entry of these pieces, and what may follow it in a Bundle: another one, or the end."""
-    parts = [re.escape(pieces[0])]
-    for name, piece in zip(names, pieces[1:], strict=True):
-        parts += (_OPEN[name], re.escape(piece))
-    return re.compile("".join(parts) + r"(?:,(?=\{)|(?=\]\}\Z))").match
+    recorded, sequence = key.span(2), key.span(3)
+    spans = [head.span(1), head.span(2), recorded, sequence, *(found.span(1) for found in phd)]
+    spans += [effective[0].span(1), value[0].span(1)]
+    spans += [(begin + again, end + again) for begin, end in (recorded, sequence)]
+    if spans != sorted(spans):
+        return None
+    ends = [0, *(end for _, end in spans)]
+    begins = [*(begin for begin, _ in spans), len(text)]
+    return tuple(text[end:begin] for end, begin in zip(ends, begins, strict=True))

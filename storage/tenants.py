@@ -186,18 +186,15 @@ async def add_patient(
     return patient, True
 
 
-async def most_readings(conn: Connection, tenant_id: UUID) -> int | None:
-    """How many readings each patient of a tenant may have; None: no bound."""
-    row = await (await conn.execute(_SQL["most_readings"], {"tenant_id": tenant_id})).fetchone()
-    return None if row is None else row[0]
-
-
-async def count_readings(conn: Connection, patient_id: int, more: int) -> int:
-    """Counts new readings of a patient; how many there are now."""
-    row = await (
-        await conn.execute(_SQL["count_readings"], {"patient_id": patient_id, "more": more})
-    ).fetchone()
-    return 0 if row is None else int(row[0])
+async def count_readings(
+    conn: Connection, tenant_id: UUID, patient_id: int, more: int
+) -> tuple[int, int | None]:
+    """Counts new readings of a patient: how many there are now, and may be (None: no bound)."""
+    async with conn.pipeline():
+        counted = await conn.execute(_SQL["count_readings"], {"patient_id": patient_id, "more": more})
+        bound = await conn.execute(_SQL["most_readings"], {"tenant_id": tenant_id})
+        row, most = await counted.fetchone(), await bound.fetchone()
+    return (int(row[0]) if row else 0), (most[0] if most else None)
 
 
 async def id_secret(conn: Connection) -> bytes:

@@ -145,11 +145,13 @@ class _Work:
         found = {await self._brought(uuid) for uuid in brought}
         absent: dict[str, list[int | None]] = {}
         for (part, who), entries in self._mentioned().items():
+            if who is not None and who.uuid in brought:
+                continue
             patient = None if who is None else await self._fed(who)
-            if patient is not None:
-                found.add(patient)
-            elif who is None or who.uuid not in brought:
+            if patient is None:
                 absent.setdefault(part, []).extend(entries)
+            else:
+                found.add(patient)
         self._refuse_absent(absent)
         if len(found) != 1 or len(brought) > 1:
             raise refused(HTTPStatus.UNPROCESSABLE_ENTITY, "Bundle", ONE_PERSON)
@@ -357,8 +359,9 @@ class _Work:
         """Counts what came, within what the tenant may have of each person."""
         if not self._more:
             return
-        readings = await tenants.count_readings(self._conn, self._patient.patient_id, self._more)
-        most = await tenants.most_readings(self._conn, self._feed.gateway.tenant_id)
+        readings, most = await tenants.count_readings(
+            self._conn, self._feed.gateway.tenant_id, self._patient.patient_id, self._more
+        )
         if self._more > 0 and most is not None and readings > most:
             raise refused(HTTPStatus.FORBIDDEN, "Bundle", ReadingQuota.sentence)
 
