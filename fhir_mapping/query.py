@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,8 @@ from fhir_mapping.opaque import has_id
 
 COUNT_DEFAULT: Final = 100
 COUNT_MAX: Final = 1000
+_KINDS: Final = max(Kind) + 2
+"""One more than there are: what is beyond them has no word."""
 
 
 class Key(NamedTuple):
@@ -95,9 +97,9 @@ class ObservationQuery:
     def matching(self, series: ReadingSeries) -> npt.NDArray[np.bool_]:
         """The rows that FHIR has a word and an id for, and that the search asks for. Shape: (n,)."""
         packed = case_of(series)
-        found: npt.NDArray[np.bool_] = np.isin(packed, list(cases() if self.cases is None else self.cases))
+        found = (_every_case() if self.cases is None else _table(self.cases))[packed]
         if self.file_cases is not None:
-            of_file = np.isin(packed, list(self.file_cases))
+            of_file = _table(self.file_cases)[packed]
             files = [number for number, device in series.devices.items() if is_file(device.identity)]
             found = np.where(np.isin(series.device_id, files), of_file, found)
         if self.devices is not None:
@@ -119,7 +121,20 @@ class ObservationQuery:
 def case_of(series: ReadingSeries) -> npt.NDArray[np.int64]:
     """Kind × 4096 + unit × 32 + sample type + 1, 0 for no sample. Shape: (n,)."""
     sample = np.where(series.sample < 0, 0, (series.sample & 15) + 1)
-    return series.kind.astype(np.int64) * 4096 + series.unit.astype(np.int64) * 32 + sample
+    kind = np.clip(series.kind, 0, _KINDS - 1).astype(np.int64)
+    return kind * 4096 + np.clip(series.unit, 0, 127).astype(np.int64) * 32 + sample
+
+
+def _table(wanted: Iterable[int]) -> npt.NDArray[np.bool_]:
+    """Which cases are wanted, by their numbers."""
+    table = np.zeros(_KINDS * 4096, np.bool_)
+    table[list(wanted)] = True
+    return table
+
+
+@cache
+def _every_case() -> npt.NDArray[np.bool_]:
+    return _table(cases())
 
 
 def rows_of(

@@ -91,16 +91,12 @@ class ReadPage:
 
 async def reader_of(conn: Connection, token_hash: bytes) -> GrantReader | None:
     """What a grant's token opens; None for one that opens nothing, and for a session of the person."""
-    whose = {"token": token_hash}
-    async with conn.pipeline():
-        found = await conn.execute(_SQL["grant"], whose)
-        known = await conn.execute(_READINGS["devices_by_token"], whose)
-        row, device_rows = await found.fetchone(), await known.fetchall()
+    row = await (await conn.execute(_SQL["grant"], {"token": token_hash})).fetchone()
     if row is None:
         return None
-    patient_id, uuid, name, zone, grant_id, kinds, start, end = row
+    patient_id, uuid, name, zone, grant_id, kinds, start, end, device_rows = row
     names = ("scheme", "identity", "manufacturer", "model", "serial", "firmware", "profile")
-    owned = {one[0]: devices.device_of(dict(zip(names, one[1:], strict=True))) for one in device_rows}
+    owned = {one[0]: devices.device_of(dict(zip(names, one[1:], strict=True))) for one in device_rows or ()}
     given = None if kinds is None else frozenset(map(Kind, kinds))
     return GrantReader(token_hash, patient_id, uuid, name, ZoneInfo(zone), grant_id, given, start, end, owned)
 

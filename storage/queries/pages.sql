@@ -1,6 +1,8 @@
 -- name: grant
--- Whose readings a grant opens; no row for a session, and for a token that opens nothing.
-SELECT patient_id, uuid, name, timezone, grant_id, kinds, period_start, period_end
+-- Whose readings a grant opens, and their devices; no row for a session, and for a token that opens nothing.
+SELECT patient_id, uuid, name, timezone, grant_id, kinds, period_start, period_end,
+    (SELECT json_agg(json_build_array(device_id, scheme, identity, manufacturer, model, serial, firmware, profile))
+     FROM passerelle.devices_by_token(%(token)s))
 FROM passerelle.grant_by_token(%(token)s)
 
 -- name: page
