@@ -84,8 +84,9 @@ async def of_stretch(
         await cursor.execute(_SQL["of_stretch"], values)
         row = await cursor.fetchone()
     if row is None or row[0] is None:
-        columns: list[Any] = [np.empty(0, kind) for kind in ("i8", "i4", "i2", "i2", "i4", "i8")]
-        return Delivered(*columns, [], [])
+        none: list[Any] = [np.empty(0, kind) for kind in ("i8", "i4", "i2", "i2", "i4", "i8")]
+        none += [[], []]
+        return Delivered(*none)
     return Delivered(*row)
 
 
@@ -162,8 +163,8 @@ async def refused_stretches(conn: Connection, space: Space) -> dict[int, tuple[t
 
 
 async def waiting(conn: Connection, space: Space, pending: Pending) -> int:
-    """How many readings a space was told nothing of in what is pending, and how many it is to erase."""
-    total = len(await to_erase(conn, space, 1_000_000)) if pending.erases else 0
+    """How many readings a space was told nothing of, in what is pending."""
+    total = 0
     for device_id, stretches in pending.stretches.items():
         for first, last in stretches:
             values = {**space.key, "device_id": device_id, "first": moment(first), "last": moment(last)}

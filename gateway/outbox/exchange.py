@@ -35,6 +35,7 @@ from gateway.outbox.pace import Pace
 from gateway.outbox.plan import FAILED_EACH_TIME, TOO_LARGE, Page, Plan, own_words
 from gateway.outbox.transactions import Transaction, Writer
 from storage import deliveries, spaces
+from storage.connection import Connection
 from storage.database import Database
 from storage.deliveries import UNSURE, Delivered, State
 from storage.spaces import Space
@@ -137,6 +138,7 @@ class Exchange:
         self.so_far.refused += len(self.plan.unfit)
         if results:
             async with self.database.writer() as conn:
+                await self._hold(conn)
                 await self._put(conn, results)
 
     async def _attempt(self, rows: Rows) -> list[Rows]:
@@ -163,8 +165,7 @@ class Exchange:
     async def _note_sending(self, rows: Rows) -> None:
         """Writes down that these may be there from now on. Raises PageIsOld."""
         async with self.database.writer() as conn:
-            if await deliveries.hold(conn, self._space, self.device_id) != self.erasures:
-                raise PageIsOld
+            await self._hold(conn)
             if len(rows):
                 page = self.page
                 other = (page.state[rows] == State.SENDING) & (page.told[rows] != page.created[rows])
@@ -174,6 +175,11 @@ class Exchange:
                     for row, one in zip(rows.tolist(), digest.tolist(), strict=True)
                 ]
                 await self._put(conn, results)
+
+    async def _hold(self, conn: Connection) -> None:
+        """Nothing is erased until the transaction ends. Raises PageIsOld."""
+        if await deliveries.hold(conn, self._space, self.device_id) != self.erasures:
+            raise PageIsOld
 
     async def _out_of_order(self, error: SpaceUnreachable, rows: Rows) -> list[Rows]:
         """The space failed. Where it did so often, the reading it fails at is looked for."""
@@ -229,7 +235,13 @@ class Exchange:
         """It is there. What was there already is ours as written down, or another's, who told it before."""
         page = self.page
         digest, known = int(page.created[row]), outcome.status == httpx.codes.OK
-        if known and page.state[row] == State.SENDING:
+        if (
+            known
+            and outcome.etag
+            and (outcome.fhir_id, outcome.etag) == (page.remote_id[row], page.etag[row])
+        ):
+            digest = int(page.told[row])  # a new connection: the very version that was told under the old one
+        elif known and page.state[row] == State.SENDING:
             digest = digest if page.told[row] == digest else UNSURE
         elif known and own_words(page, row):
             digest = UNSURE
@@ -364,7 +376,7 @@ class Exchange:
             self.so_far.refused += sum(result.state is State.REFUSED for result in results)
             self.so_far.refused_in_a_row = 0 if done else self.so_far.refused_in_a_row
 
-    async def _put(self, conn: Any, results: Sequence[_Result]) -> None:
+    async def _put(self, conn: Connection, results: Sequence[_Result]) -> None:
         rows = np.array([result.row for result in results], np.intp)
         series = self.page.series
         delivered = Delivered(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.home import Home
+from gateway.outbox.connections import dialect_named
 from storage import deliveries, patients, spaces
 from storage.deliveries import State
 from storage.spaces import Space
@@ -34,6 +35,8 @@ _SHUT: Final = {"SpaceRefusesGateway", "SpaceRefuses", "SpaceMoved", "SpaceNeeds
 @dataclass(frozen=True, slots=True)
 class SpaceStatus:
     """A space with what became of what it was to be told, in numbers of readings.
+
+    `waiting`: readings that it was told nothing of; changes of others may wait beside them.
 
     `shown`: of those told, how many it shows in an older version, since it takes no changes; `to_erase`: what
     it is still to erase. `refusals`: why readings were refused, in the space's words, and how many.
@@ -70,9 +73,10 @@ async def status_of(home: Home, space: Space) -> SpaceStatus:
         if space.disconnected_at is None:
             waiting = await deliveries.waiting(conn, space, pending)
     to_erase = counts[State.TO_ERASE]
+    can_erase = dialect_named(space.dialect).takes_changes
     return SpaceStatus(
         space,
-        _condition(space, waiting or len(pending.stretches) or to_erase),
+        _condition(space, waiting or len(pending.stretches) or (can_erase and to_erase)),
         told=counts[State.TOLD] + counts[State.SHOWN],
         waiting=waiting,
         refused=counts[State.REFUSED],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def feed(gateway: CommandLine) -> int:
     return int(told["told"])
 
 
+def until_told(gateway: CommandLine) -> dict[str, Any]:
+    """Waits until the gateway's own jobs have told the space everything."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        (status,) = gateway.json("space", "status")
+        if status["state"] == "current":
+            return dict(status)
+    raise AssertionError("the space was never told")
+
+
 def listed(gateway: CommandLine) -> list[str]:
     return [one["id"] for one in gateway.json("readings", "list", "--patient", "Ada")]
 
@@ -60,7 +71,9 @@ def test_what_changes_at_home_changes_at_the_space_and_what_is_erased_is_gone(tm
             gateway.run("replay", str(CAPTURE), "--patient", "Ada", "--timezone", "Europe/Paris")
             connected = gateway.json("space", "connect", address, "--patient", "Ada", "--code", code)
             assert connected["state"] == "waiting"
-            assert feed(gateway) == len(said(gateway)) > 5
+            with gateway.serving("--role", "gateway"):
+                told = until_told(gateway)
+            assert told["told"] == len(said(gateway)) > 5
             assert said(space) == said(gateway)
             assert feed(gateway) == 0
             _change(gateway, space)

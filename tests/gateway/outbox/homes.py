@@ -60,6 +60,10 @@ class Fed:
             return error
         return None
 
+    async def connect_again(self, server: HostileSpace) -> None:
+        await connections.disconnect(self.home, self.patient.name, server.url)
+        self.space = await connections.connect(self.home, self.patient.name, entrance_to(server))
+
     async def now(self) -> Space:
         async with self.database.writer() as conn:
             return await spaces.get(conn, self.patient.patient_id, self.space.space_id)
@@ -117,6 +121,11 @@ def home_of(database: Database, folder: Path) -> Home:
     return Home(Settings(home=folder), database, SECRET)
 
 
+def entrance_to(server: HostileSpace) -> Entrance:
+    token_url = f"http://127.0.0.1:{server.port}/token"
+    return Entrance(server.url, server.url, None, token_url, "gateway", "s3cret")
+
+
 @asynccontextmanager
 async def fed(
     database: Database, folder: Path, server: HostileSpace, *, dialect: str | None = None
@@ -127,14 +136,7 @@ async def fed(
     async with database.writer() as conn:
         patient = await patients.add(conn, f"patient-{uuid4()}", "Europe/Paris")
     device = await new_device(database, patient)
-    entrance = Entrance(
-        base=server.url,
-        fhir=server.url,
-        token_url=f"http://127.0.0.1:{server.port}/token",
-        client_id="gateway",
-        client_secret="s3cret",
-    )
-    space = await connections.connect(home, patient.name, entrance, dialect=dialect)
+    space = await connections.connect(home, patient.name, entrance_to(server), dialect=dialect)
     try:
         yield Fed(home, patient, device, space)
     finally:

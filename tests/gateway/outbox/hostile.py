@@ -72,6 +72,8 @@ class HostileSpace:
     )
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     """Method, path and status of each."""
+    bodies: list[bytes] = field(default_factory=list)
+    made: int = 0
     tokens: int = 0
     expires_in: int = 3600
     retry_after: str = "0"
@@ -129,6 +131,7 @@ class HostileSpace:
                 originals = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
                 headers["authorization"] = originals.get("Authorization", originals.get("authorization", ""))
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
+                self.bodies.append(body)
                 self.at_work += 1
                 self.most_at_work = max(self.most_at_work, self.at_work)
                 try:
@@ -267,7 +270,8 @@ class HostileSpace:
             if not held.deleted and {"system": system, "value": value} in held.now["identifier"]:
                 names[entry["fullUrl"]] = f"{kind}/{held.fhir_id}"
                 return self._response(200, kind, held)
-        made = Held(f"{kind[0].lower()}{len(self.held[kind]) + 1}", [])
+        self.made += 1
+        made = Held(f"{kind[0].lower()}{self.made}", [])
         names[entry["fullUrl"]] = f"{kind}/{made.fhir_id}"
         made.versions.append(self._resolved(resource, names))
         self.held[kind][made.fhir_id] = made

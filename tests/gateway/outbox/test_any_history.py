@@ -140,7 +140,7 @@ async def holds(done: Steps, server: HostileSpace, home_folder: Path, folder: Pa
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.timeout(300)
 @settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from gateway import annotating
-from gateway.outbox import feeder
-from storage import annotations, deliveries, moving
+from gateway.outbox import feeder, limits
+from storage import annotations, deliveries, moving, readings
 from storage.annotations import AnnotationKind
 from storage.database import Database
 from tests.gateway.outbox.homes import fed, key_of, shown
 from tests.gateway.outbox.hostile import FAULTS, HostileSpace
-from tests.storage.samples import glucose, meal, segment, store
+from tests.storage.samples import START, glucose, meal, new_device, segment, store
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -258,3 +258,53 @@ async def test_what_is_moved_to_another_is_in_error_here_and_their_own_creation_
         (moved,) = there.observations().values()
         assert moved["status"] == "final"
         assert moved["identifier"][0]["value"] not in here.observations()
+
+
+async def test_a_new_connection_begins_from_the_start_and_leaves_what_is_there_as_it_is(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        await store(database, home.device, [glucose(number) for number in range(5)])
+        await home.feed()
+        await home.say(key_of(home.device, 1), AnnotationKind.NOTE, "one")
+        await home.say(key_of(home.device, 2), AnnotationKind.NOT_MINE)
+        await home.feed()
+        before = [len(held.versions) for held in server.held["Observation"].values()]
+        lost = next(iter(server.held["Observation"]))
+        await home.connect_again(server)
+        del server.held["Observation"][lost]
+        await home.feed()
+        after = [len(held.versions) for held in server.held["Observation"].values()]
+        assert sorted(after) == sorted(before)  # one is new, and the others are untouched
+        assert shown(server) == await home.expected()
+
+
+async def test_a_history_is_walked_in_pages_of_bounded_size(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PAGE", 7)
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        same_time = [glucose(number, at=START) for number in range(100, 120)]
+        await store(database, home.device, [*(glucose(number) for number in range(40)), *same_time])
+        assert (await home.feed()).told == 60
+        assert shown(server) == await home.expected()
+        assert max(len(body) for body in server.bodies) < 7 * 2500
+
+
+async def test_a_device_of_another_process_that_commits_late_is_not_passed_over(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace()
+    async with fed(database, tmp_path, server) as home:
+        second = await new_device(database, home.patient)
+        async with database.writer() as conn:
+            async with readings.writing(conn, second) as writing:
+                await writing.store([glucose(1)], [segment([glucose(1)])])  # has the lower number
+            await store(database, home.device, [glucose(2)])
+            feeding = asyncio.create_task(home.feed())
+            await asyncio.sleep(0.2)
+            assert not feeding.done()
+        assert (await feeding).told == 2
+        assert shown(server) == await home.expected((home.device, second))
