@@ -19,7 +19,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -280,12 +280,24 @@ async def bytes_a_reading(database: Database) -> tuple[str, float]:
     return f"of {count:,} ({bytes_ / count:.0f} rows, {index / count:.0f} index)", (bytes_ + index) / count
 
 
-async def ingest(database: Database) -> list[float]:
-    """Storing a fortnight of somebody new, each time."""
+async def ingest(database: Database) -> tuple[list[float], list[float]]:
+    """Storing a fortnight of somebody new each time: seconds that passed, and that client and server worked."""
     batch = storing.sensor_readings()
     newcomers = [await storing.fresh_device(database) for _ in range(ROUNDS + 3)]
-    times = [await storing.store(database, batch, device) for device in newcomers]
-    return times[3:]
+    passed, worked = [], []
+    for device in newcomers:
+        async with database.writer() as conn:
+            server = conn.info.backend_pid
+        before = process_time() + server_time(server)
+        passed.append(await storing.store(database, batch, device))
+        worked.append(process_time() + server_time(server) - before)
+    return passed[3:], worked[3:]
+
+
+def server_time(pid: int) -> float:
+    """Seconds that a process of the server worked; 0 where the system does not tell."""
+    schedule = Path(f"/proc/{pid}/schedstat")
+    return int(schedule.read_text().split()[0]) / 1e9 if schedule.exists() else 0.0
 
 
 async def known(database: Database, filled: Filled) -> list[Row]:
@@ -331,8 +343,9 @@ async def measure(home: Path, rows: int) -> list[Row]:
         filled = await fill(database, rows)
         print(f"{rows:,} rows filled in {perf_counter() - begin:.0f} s", file=sys.stderr)
         full = await ingest(database)
-        slower = median(full) / median(empty)
-        name = f"store 4032 readings among {rows:,} ({shown(full)}) / into nothing ({shown(empty)})"
+        slower = median(full[1]) / median(empty[1])
+        there, nothing = (f"({shown(took)}, {shown(work)} of work)" for took, work in (full, empty))
+        name = f"store 4032 readings among {rows:,} {there} / into nothing {nothing}, work"
         return [
             *await fortnight(database, filled),
             *await summaries(database, filled),
