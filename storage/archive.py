@@ -92,29 +92,41 @@ def written(file: BinaryIO, passphrase: str) -> Iterator[Draft]:
     file.seek(0, os.SEEK_END)
 
 
-def members(path: Path, passphrase: str) -> Generator[tuple[str, bytes], None, None]:
-    """The members of an archive, the first to the last, each by its name.
+class Archive:
+    """A whole file, opened once: trying a passphrase takes a second."""
 
-    Only who takes them all knows that the file is whole. Raises NoBackup, BackupDamaged, PassphraseWrong, or
-    the OSError of the file.
-    """
-    with path.open("rb") as file:
-        key, content = _key_and_content(file, path, passphrase)
-        try:
-            with _out_of(lambda plain: pyrage.decrypt_io(content, plain, [key])) as plain:
-                deflated = gzip.GzipFile(fileobj=cast("BinaryIO", plain))
-                with tarfile.open(fileobj=deflated, mode="r|") as tar:
-                    for member in tar:
-                        found = tar.extractfile(member)
-                        if found is None:
-                            raise BackupDamaged
-                        yield member.name, found.read()
-                while deflated.read(1 << 16):
-                    pass
-                while plain.read(1 << 16):
-                    pass
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile):
-            raise BackupDamaged from None
+    def __init__(self, path: Path, passphrase: str) -> None:
+        """Raises NoBackup, BackupDamaged, PassphraseWrong, or the OSError of the file."""
+        self._path = path
+        with path.open("rb") as file:
+            sealed, _ = _key_and_content(file, path)
+        self._key = _opened(sealed, passphrase)
+
+    def members(self) -> Generator[tuple[str, bytes], None, None]:
+        """The members, the first to the last, each by its name.
+
+        Only who takes them all knows that the file is whole. Raises BackupDamaged or the OSError of the file.
+        """
+        with self._path.open("rb") as file:
+            _, content = _key_and_content(file, self._path)
+            try:
+                with _out_of(lambda plain: pyrage.decrypt_io(content, plain, [self._key])) as plain:
+                    yield from _unpacked(plain)
+            except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile):
+                raise BackupDamaged from None
+
+
+def _unpacked(plain: Source) -> Iterator[tuple[str, bytes]]:
+    deflated = gzip.GzipFile(fileobj=cast("BinaryIO", plain))
+    with tarfile.open(fileobj=deflated, mode="r|") as tar:
+        for member in tar:
+            found = tar.extractfile(member)
+            if found is None:
+                raise BackupDamaged
+            yield member.name, found.read()
+    for rest in (deflated, plain):
+        while rest.read(1 << 16):
+            pass
 
 
 def is_one(path: Path) -> bool:
@@ -128,7 +140,7 @@ def typed(passphrase: str) -> str:
     return unicodedata.normalize("NFKC", passphrase).strip()
 
 
-def _key_and_content(file: BinaryIO, path: Path, passphrase: str) -> tuple[x25519.Identity, _Part]:
+def _key_and_content(file: BinaryIO, path: Path) -> tuple[bytes, _Part]:
     size = os.fstat(file.fileno()).st_size
     with suppress(tarfile.TarError):
         first = _member(file)
@@ -140,7 +152,7 @@ def _key_and_content(file: BinaryIO, path: Path, passphrase: str) -> tuple[x2551
                 begin = file.tell()
                 _check_end(file, begin + second.size, size)
                 file.seek(begin)
-                return _opened(sealed, passphrase), _Part(file, second.size)
+                return sealed, _Part(file, second.size)
             raise BackupDamaged
     raise NoBackup(file=path)
 

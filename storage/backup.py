@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from storage import archive
-from storage.archive import Draft
+from storage.archive import Archive, Draft
 from storage.cluster import private
 from storage.database import Database
 from storage.errors import BackupBusy, BackupDamaged, BackupDiffers, BackupNewer
@@ -117,22 +117,22 @@ async def back_up(database: Database, home: Path, path: Path, passphrase: str) -
         os.fsync(file.fileno())
         _forget_what_was_read(file)
         written = Contents(description, tables, files)
-        if read(Path(file.name), passphrase) != written:
+        if read(Archive(Path(file.name), passphrase)) != written:
             raise BackupDiffers
         _name(Path(file.name), path)
     return written
 
 
-def read(path: Path, passphrase: str) -> Contents:
+def read(file: Archive) -> Contents:
     """Reads a backup to its end and compares it with what it says of itself; nothing is kept of its rows.
 
-    Raises NoBackup, BackupDamaged, BackupNewer, PassphraseWrong, or the file's OSError.
+    Raises BackupDamaged, BackupNewer, or the file's OSError.
     """
     description: Description | None = None
     manifest: dict[str, Extent] | None = None
     files: dict[str, bytes] = {}
     measures: dict[str, Measure] = {}
-    for name, content in archive.members(path, passphrase):
+    for name, content in file.members():
         if name == DESCRIPTION:
             description = Description.from_json(content)
         elif name == MANIFEST:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
 
-from storage import archive
+from storage.archive import Archive
 from storage.backup import Contents, read, sync_folder, table_of
 from storage.cluster import ROOT_PARENT, private, storage_error
 from storage.connection import Connection
@@ -49,15 +49,16 @@ async def restore(
 ) -> Restored:
     """Makes a home from a backup. With `replace` the one that is there is moved aside, else it is refused.
 
-    Raises what `storage.backup.read` raises, BackupNewer, BackupOfAnotherEdition, HomeNotEmpty, HomeInUse,
+    Raises what Archive and `storage.backup.read` raise, BackupOfAnotherEdition, HomeNotEmpty, HomeInUse,
     HomeNotMovable, BackupBusy, BackupDiffers, or what the database raises. Nothing was changed then.
     """
     home = _checked_place(home, root_parent, replace=replace)
-    contents = read(path, passphrase)
+    file = Archive(path, passphrase)
+    contents = read(file)
     known_steps(contents.description.schemas)
     with _built_beside(home, root_parent) as new:
         async with Database.unmigrated(new, root_parent) as database:
-            with closing(archive.members(path, passphrase)) as members:
+            with closing(file.members()) as members:
                 await _fill(database, contents, members)
         async with Database.open(new, root_parent=root_parent) as database, database.shelf():
             pass  # both are migrated forward, and their roles have their rights
