@@ -132,7 +132,8 @@ class Shape:
 
     model: Received
     pieces: tuple[str, ...]
-    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    """Of each: its time and number as the device wrote them, its time as told, its value."""
     marks: list[str] = field(default_factory=list)
     """What stands in places whose content says nothing here: the sender's ids, HL7 PHD's seconds."""
     entries: list[int] = field(default_factory=list)
@@ -144,59 +145,54 @@ class Shape:
         long pieces costs next to nothing, so that an entry costs about a microsecond.
         """
         first, second, third, _, after_number, *phd, before_value, after_value, _, last = self.pieces
-        (after_phd,) = phd or ("",)
-        starts, find = text.startswith, text.find
+        after_phd = phd[0] if phd else ""
+        # From one open place to the next; what may be longer or shorter is looked for.
+        to_url, to_id, to_key = len(first), 36 + len(second), 32 + len(third)
+        to_time, from_phd = len(after_number), len(after_phd)
+        to_value, to_again, to_end = _TIME_LENGTH + len(before_value), len(after_value), len(last)
+        starts, find, row, mark = text.startswith, text.find, self.rows.append, self.marks.append
         while place < end and starts(first, place):
-            url = place + len(first)
-            fhir_id = url + 36 + len(second)
-            key = fhir_id + 32 + len(third)
+            url = place + to_url
+            fhir_id = url + to_id
+            key = fhir_id + to_key
             number = key + _TIME_LENGTH + 1
             stop = find("/", number, number + 8)
-            time = stop + len(after_number)
+            time = stop + to_time
             if after_phd:
                 quote = find('"', time, time + 14)
-                mark, time = text[time:quote], quote + len(after_phd)
                 if quote < 0 or not starts(after_phd, quote):
                     break
-            value = time + _TIME_LENGTH + len(before_value)
+                mark(text[time:quote])
+                time = quote + from_phd
+            value = time + to_value
             comma = find(",", value, value + 24)
-            again = comma + len(after_value)
-            tail = again + stop - key
-            following = tail + len(last)
+            same = text[key:stop]
+            tail = comma + to_again + stop - key
+            following = tail + to_end
             if (
                 stop < 0
                 or comma < 0
+                or text[number - 1] != "/"
                 or not starts(second, url + 36)
                 or not starts(third, fhir_id + 32)
                 or not starts(after_number, stop)
                 or not starts(before_value, time + _TIME_LENGTH)
                 or not starts(after_value, comma)
-                or not starts(text[key:stop], again)
+                or not starts(same, comma + to_again)
                 or not starts(last, tail)
                 or (following != end and (text[following : following + 1] != "," or following + 1 == end))
             ):
                 break
-            if text[number - 1] != "/":
-                break
-            self.rows.append(
-                (
-                    text[key : number - 1],
-                    text[number:stop],
-                    text[time : time + _TIME_LENGTH],
-                    text[value:comma],
-                )
-            )
-            self.marks.append(
-                text[url:fhir_id] + text[fhir_id : fhir_id + 32] + mark
-                if after_phd
-                else text[url : fhir_id + 32]
-            )
+            row((same, text[time : time + _TIME_LENGTH], text[value:comma]))
+            mark(text[url : fhir_id + 32])
             place = following + (following != end)
         return place
 
     def run(self) -> Run:
         """What was read, as columns. Raises OtherShape for a row that is to be refused by its name."""
-        recorded, sequence, time, value = zip(*self.rows, strict=True)
+        keys, time, value = zip(*self.rows, strict=True)
+        recorded = [key[:_TIME_LENGTH] for key in keys]
+        sequence = [key[_TIME_LENGTH + 1 :] for key in keys]
         if "".join(self.marks).replace(self.pieces[1], "").encode().translate(None, _HEX):
             raise OtherShape
         try:
@@ -206,7 +202,7 @@ class Shape:
             raise OtherShape from None
         recorded_at, wall = _moments(recorded), _moments(time)
         # As it was written: 007 would be another identifier.
-        if max(numbers) >= 1 << SEQUENCE_BITS or list(map(str, numbers)) != list(sequence):
+        if max(numbers) >= 1 << SEQUENCE_BITS or list(map(str, numbers)) != sequence:
             raise OtherShape
         mantissa, exponent = np.array([parts[text] for text in value], np.int64).T
         return Run(
