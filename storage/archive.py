@@ -146,7 +146,9 @@ def _key_and_content(file: BinaryIO, path: Path) -> tuple[bytes, _Part]:
         first = _member(file)
         if first.name == _KEY and first.size <= _LARGEST_KEY:
             sealed = file.read(first.size)
-            file.seek(_BLOCK + first.size + len(_padding(first.size)))
+            padding = _padding(first.size)
+            if file.read(len(padding)) != padding:
+                raise BackupDamaged
             with suppress(tarfile.TarError):
                 second = _member(file)
                 begin = file.tell()
