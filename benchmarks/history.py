@@ -281,7 +281,7 @@ async def bytes_a_reading(database: Database) -> tuple[str, float]:
 
 
 async def ingest(database: Database) -> tuple[list[float], list[float]]:
-    """Storing a fortnight of somebody new each time: seconds that passed, and that client and server worked."""
+    """Storing a fortnight of somebody new each time: seconds that passed, and that both ends worked."""
     batch = storing.sensor_readings()
     newcomers = [await storing.fresh_device(database) for _ in range(ROUNDS + 3)]
     passed, worked = [], []

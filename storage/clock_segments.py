@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import UNKNOWN_TIME, ClockSegment, TimeSource
-from storage.columns import microseconds
+from storage.columns import microsecond
 from storage.connection import Connection
 from storage.days import MICROSECONDS_A_SECOND
 from storage.statements import statements
@@ -65,8 +65,7 @@ def covered(
 
 def recorded_range(segment: ClockSegment) -> Range:
     """The `recorded_at` that a segment covers."""
-    first, last = microseconds((segment.first_recorded_at, segment.last_recorded_at)).tolist()
-    return first, last
+    return microsecond(segment.first_recorded_at), microsecond(segment.last_recorded_at)
 
 
 def effective_range(segment: ClockSegment) -> Range | None:

@@ -21,6 +21,7 @@ NO_OFFSET = -32768
 """Stand for none in columns without nulls: a null would make every row eight bytes longer."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _EXACT_SECONDS = 2.0**32
 """Below it, from 1834 to 2105, a float of seconds tells microseconds apart."""
 
@@ -251,7 +252,12 @@ def microseconds(times: Iterable[datetime]) -> npt.NDArray[np.int64]:
     seconds = np.fromiter(map(datetime.timestamp, moments), np.float64, len(moments))
     if np.all(np.abs(seconds) < _EXACT_SECONDS):
         return np.rint(seconds * 1e6).astype(np.int64)
-    return np.array([(moment - _EPOCH) // timedelta(microseconds=1) for moment in moments], np.int64)
+    return np.array(list(map(microsecond, moments)), np.int64)
+
+
+def microsecond(time: datetime) -> int:
+    """One aware datetime as microseconds since 1970 in UTC, exactly."""
+    return (time - _EPOCH) // _MICROSECOND
 
 
 def moment(time: int) -> datetime:

@@ -24,7 +24,7 @@ from device_profiles.reading import (
 from storage import clock_segments, devices
 from storage.answers import AroundReadings, placed_columns, row_of_key, unpacked
 from storage.clock_segments import ALL_TIMES, Range
-from storage.columns import microseconds, moment
+from storage.columns import microsecond, moment
 from storage.connection import Connection
 from storage.days import MICROSECONDS_A_SECOND
 from storage.errors import UnknownPatient
@@ -196,7 +196,7 @@ async def _series(
     bounds: tuple[datetime | None, datetime | None],
     limit: int | None,
 ) -> ReadingSeries:
-    start, end = (None if bound is None else int(microseconds((bound,))[0]) for bound in bounds)
+    start, end = (None if bound is None else microsecond(bound) for bound in bounds)
     likely = _likely(start, end)
     beside = AroundReadings()
     async with conn.pipeline():
@@ -292,8 +292,9 @@ class _Stretch:
         cls, conn: Connection, reader: _Reader, kinds: list[int] | None, stretch: Range
     ) -> _Stretch:
         values = {**reader.whose, "kinds": kinds, "first": _bound(stretch[0]), "last": _bound(stretch[1])}
-        found = await conn.cursor(binary=True).execute(_SQL[f"readings_{reader.suffix}"], values)
         own = reader.suffix == "of_patient"
+        statement = "kinds_of_patient" if own and kinds is not None else f"readings_{reader.suffix}"
+        found = await conn.cursor(binary=True).execute(_SQL[statement], values)
         beside = await conn.execute(_SQL["beside_of_patient"], values) if own else None
         return cls(conn, reader, values, found, beside)
 

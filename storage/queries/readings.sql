@@ -19,7 +19,17 @@ SELECT array_agg(recorded_at),
         + absent * 65536 + sample + 1)
 FROM passerelle.reading
 WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
-  AND (%(kinds)s::int2[] IS NULL OR kind = ANY (%(kinds)s::int2[]))
+
+-- name: kinds_of_patient
+-- The same, of some kinds. A statement of its own, since to look at each row's kind costs a sixth of the time.
+SELECT array_agg(recorded_at),
+    array_agg(sequence * 4294967296 + mantissa),
+    array_agg(flags * 4294967296 + device_id * 65536 + ordinal),
+    array_agg(kind * 1099511627776 + (exponent + 128) * 4294967296 + unit * 16777216::int8
+        + absent * 65536 + sample + 1)
+FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND recorded_at BETWEEN %(first)s AND %(last)s
+  AND kind = ANY (%(kinds)s::int2[])
 
 -- name: readings_by_token
 -- The same, as far as a token goes.
