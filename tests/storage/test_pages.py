@@ -15,6 +15,7 @@ from device_profiles.reading import UNKNOWN_DATE, UNKNOWN_TIME, ClockSegment, Ki
 from storage import annotations, grants, pages, patients, readings
 from storage.annotations import AnnotationKind, ReadingKey
 from storage.columns import microseconds
+from storage.connection import Connection
 from storage.database import Database
 from storage.grants import Grant
 from storage.pages import GrantReader, Place, Wanted
@@ -269,3 +270,47 @@ async def test_a_page_of_a_kind_passes_devices_that_never_measured_it(
         page = await pages.page(conn, who, wanted, 10)
     assert sorted(page.series.sequence.tolist()) == [0, 1, 2]
     assert page.after is None
+
+
+@pytest.mark.embedded
+async def test_a_page_reads_about_as_many_rows_as_it_holds_however_long_the_history(
+    database: Database, patient: Patient
+) -> None:
+    """The role's functions hide their plans, so what they fetched is counted instead."""
+    sensor, meter = await new_device(database, patient), await new_device(database, patient)
+    history = [
+        glucose(number, at=START + timedelta(hours=number), kind=Kind.INTERSTITIAL_GLUCOSE)
+        for number in range(4000)
+    ]
+    await store(database, sensor, history, segment(history[:2000]), segment(history[2000:], -3600))
+    await store(
+        database, meter, [glucose(number, at=START + timedelta(days=number)) for number in range(160)]
+    )
+    token = await granted(database, patient, period_end=START + timedelta(days=150))
+    middle = START + timedelta(days=90)
+    for kinds, devices, until, backwards, most in (
+        (None, None, None, True, 110),
+        (None, None, None, False, 110),
+        (None, None, middle, True, 110),
+        ([int(Kind.BLOOD_GLUCOSE)], None, None, True, 60),
+        (None, [meter.device_id], middle, True, 60),
+        ([int(Kind.BODY_WEIGHT)], None, None, True, 0),
+    ):
+        async with database.owner() as conn:
+            before = await fetched(conn)
+            query = """SELECT * FROM passerelle.page_by_token(%s, %s::int2[], NULL, %s::int2[], '-infinity',
+                %s, NULL, NULL, NULL, NULL, NULL, 50, %s)"""
+            values = (token, kinds, devices, until or "infinity", backwards)
+            found = await (await conn.execute(query, values)).fetchall()
+            read = await fetched(conn) - before
+        assert bool(found) == bool(most)
+        assert sum(len(row[5]) for row in found) <= read <= most
+
+
+async def fetched(conn: Connection) -> int:
+    """How many rows of readings this transaction has fetched, by index or without one."""
+    query = """SELECT coalesce(sum(coalesce(idx_tup_fetch, 0) + coalesce(seq_tup_read, 0)), 0)
+        FROM pg_stat_xact_user_tables WHERE schemaname = 'passerelle' AND relname LIKE 'reading\\_2%%'"""
+    row = await (await conn.execute(query, ())).fetchone()
+    assert row is not None
+    return int(row[0])
