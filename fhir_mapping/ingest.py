@@ -354,7 +354,7 @@ def _wrong(number: int | None, part: str, refused: NotTaken) -> Wrong:
 def _members_beyond(told: Sequence[Creation | Replacement], resources: Sequence[Json]) -> list[Wrong]:
     found = received.beyond([one.said for one in told], resources)
     return [
-        Wrong(entry, f"{'Observation' if entry is None else 'resource'}.{member}", received.MEMBER)
+        Wrong(entry, f"{'Observation' if entry is None else 'resource'}.{_shown(member)}", received.MEMBER)
         for entry, member in ((told[row].entry, member) for row, member in found.items())
     ]
 
