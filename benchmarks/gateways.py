@@ -30,7 +30,7 @@ START = 1_772_323_200_000_000
 """2026-03-01 in microseconds since 1970."""
 FIVE_MINUTES = 300_000_000
 ANSWER_SECONDS = 60
-LAST_SECONDS = 90
+LAST_SECONDS = 120
 """How long after the end a gateway still tries to bring what it has begun."""
 AT_ONCE = 32
 """Registrations at the same time."""

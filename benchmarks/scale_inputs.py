@@ -43,7 +43,13 @@ RECORDED = Path(__file__).with_name("scale_inputs.json")
 PEOPLE = 200
 DAY, HOUR, NIGHT = 288, 12, 96
 FORTNIGHT = 14 * DAY
-REFUSALS = 500
+QUEUE = 9
+"""Of a space that takes in one at once: it, and eight that wait."""
+FULL_SECONDS = 1.0
+"""Within the two seconds that the queue waits."""
+FHIR = "application/fhir+json"
+DEVICE = Device(DeviceIdentity("serial", "Bench/One/1"), "Bench", "One", "1")
+HOLD = "LOCK TABLE passerelle.space_patient IN ACCESS EXCLUSIVE MODE"
 PAGES = 12
 
 LSN = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
@@ -160,9 +166,8 @@ async def _rounds(
 
 
 def _bytes() -> tuple[float, float]:
-    device = Device(DeviceIdentity("serial", "Bench/One/1"), "Bench", "One", "1")
     ids = ReadingIds(bytes(16))
-    hour, night = (len(batch(uuid4(), ids, device, 0, count)) for count in (HOUR, NIGHT))
+    hour, night = (len(batch(uuid4(), ids, DEVICE, 0, count)) for count in (HOUR, NIGHT))
     return float(hour), float(night)
 
 
@@ -188,25 +193,45 @@ async def _one(database: Database, statement: str, *values: object) -> tuple[Any
 
 
 async def _refusal(home: Path, database: Database) -> float:
-    """Of a space's process to tell one that it comes too often, its token looked up and its body read.
+    """Of a space's process to tell one that there is no room, before more is spent on them.
 
-    One that finds no room at all costs less: it is refused before.
+    One transaction is held up by a lock, so that it keeps the only place, and the queue behind it is filled.
     """
     (code,) = await load.codes(database, 1)
-    with load.space(home, {"PASSERELLE_GATEWAY_RATE": "0.001"}) as server:
+    narrow = {"PASSERELLE_INGEST_AT_ONCE": "1", "PASSERELLE_GATEWAY_RATE": "1000"}
+    with load.space(home, narrow) as server:
         async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-            told = (await client.post("/gateways", json={"code": code, "name": "", "software": ""})).json()
-            known = (told["client_id"], told["client_secret"])
-            asked = {"grant_type": "client_credentials"}
-            token = (await client.post("/token", data=asked, auth=known)).json()["access_token"]
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
-            body = b'{"resourceType":"Bundle","type":"transaction"}' + b" " * 8000
-            before = work.of_process(server.process.pid)
-            for _ in range(REFUSALS):
-                answer = await client.post("/fhir", content=body, headers=headers)
-                if answer.status_code != 429:
-                    raise RuntimeError(f"not refused: {answer.status_code}")
-            return (work.of_process(server.process.pid) - before) / REFUSALS
+            headers = {"Authorization": f"Bearer {await _token(client, code)}", "Content-Type": FHIR}
+            body = batch(uuid4(), ReadingIds(bytes(16)), DEVICE, 0, HOUR)
+            async with database.owner() as conn:
+                await conn.execute(HOLD)
+                queued = [
+                    asyncio.create_task(client.post("/fhir", content=body, headers=headers, timeout=30))
+                    for _ in range(QUEUE)
+                ]
+                await asyncio.sleep(0.7)
+                spent = await _refused(client, server, body, headers)
+            await asyncio.gather(*queued)
+            return spent
+
+
+async def _refused(
+    client: httpx.AsyncClient, server: load.Server, body: bytes, headers: dict[str, str]
+) -> float:
+    count, before, end = 0, work.of_process(server.process.pid), time.monotonic() + FULL_SECONDS
+    while time.monotonic() < end:
+        answer = await client.post("/fhir", content=body, headers=headers)
+        if answer.status_code != 429:
+            raise RuntimeError(f"not refused: {answer.status_code}")
+        count += 1
+    return (work.of_process(server.process.pid) - before) / count
+
+
+async def _token(client: httpx.AsyncClient, code: str) -> str:
+    told = (await client.post("/gateways", json={"code": code, "name": "", "software": ""})).json()
+    known = (told["client_id"], told["client_secret"])
+    granted = await client.post("/token", data={"grant_type": "client_credentials"}, auth=known)
+    return str(granted.json()["access_token"])
 
 
 async def _page(home: Path, database: Database) -> tuple[float, float, float]:

@@ -92,6 +92,24 @@ async def test_who_finds_the_queue_full_is_refused_at_once_and_each_with_another
         pass
 
 
+async def test_where_nobody_waits_any_more_the_next_refused_one_is_called_sooner() -> None:
+    clock = Clock()
+    entrance = Entrance(1, waiting=0, clock=clock)
+    entrance._seconds = 10.0
+
+    async def refused() -> int:
+        async with entrance.admitted():
+            with pytest.raises(Problem) as refusal:
+                await entrance._enter()
+        return retry_after(refusal.value)
+
+    first = await refused()
+    for _ in range(5):
+        async with entrance.admitted():
+            pass
+    assert await refused() < first + 10
+
+
 async def test_nobody_is_sent_away_for_longer_than_a_quarter_of_an_hour() -> None:
     entrance = Entrance(1, waiting=0)
     entrance._seconds = 300.0
