@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,9 +24,10 @@ DAYS = ((_EARLIEST - _FIRST).days, (_LATEST - _FIRST).days)
 def local_days(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
     """The local day of each time, as days since 1970-01-01. Times in microseconds since 1970 in UTC.
 
-    The zone is asked as for `offsets`.
+    The zone is asked as for `offsets`. Days beyond the calendar become its first or last, as a whole.
     """
-    return (times + offsets(times, zone)) // MICROSECONDS_A_DAY
+    days: npt.NDArray[np.int64] = np.clip((times + offsets(times, zone)) // MICROSECONDS_A_DAY, *DAYS)
+    return days
 
 
 def offsets(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int64]:
@@ -36,7 +38,7 @@ def offsets(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int6
     if not len(times):
         return np.zeros(0, np.int64)
     utc_days = times // MICROSECONDS_A_DAY
-    days = np.unique(utc_days)
+    days = distinct(utc_days)
     at_begin = np.array([_offset(day * MICROSECONDS_A_DAY, zone) for day in days.tolist()], np.int64)
     at_end = np.array([_offset((day + 1) * MICROSECONDS_A_DAY - 1, zone) for day in days.tolist()], np.int64)
     if np.all(at_begin == at_begin[:1]) and np.all(at_end == at_begin[:1]):
@@ -46,6 +48,13 @@ def offsets(times: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np.int6
     changing = np.flatnonzero((at_begin != at_end)[row_day])
     found[changing] = [_offset(time, zone) for time in times[changing].tolist()]
     return found
+
+
+def distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The values that occur, in order; at once where they come in order, as times mostly do."""
+    if np.any(values[1:] < values[:-1]):
+        return np.unique(values)
+    return values[np.flatnonzero(np.diff(values, prepend=values[:1] - 1))]
 
 
 def day_begins(day: int, zone: ZoneInfo) -> int:
@@ -59,6 +68,7 @@ def day_date(day: int) -> date:
     return _FIRST + timedelta(days=min(max(day, DAYS[0]), DAYS[1]))
 
 
+@lru_cache(maxsize=8192)
 def _offset(time: int, zone: ZoneInfo) -> int:
     """The zone's offset at a moment, in microseconds."""
     second = min(max(time, _EARLIEST_TIME), _LATEST_TIME) // MICROSECONDS_A_SECOND

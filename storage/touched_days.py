@@ -16,7 +16,7 @@ from storage.clock_segments import ALL_TIMES, Range, merged
 from storage.columns import Columns, RecordKeys
 from storage.connection import Connection
 from storage.daily_summary import DayColumns, DayTable
-from storage.days import DAYS, day_begins, day_date, local_days
+from storage.days import DAYS, day_begins, day_date, distinct, local_days
 from storage.known import KnownRecords, known_records
 
 DAYS_APART = 31
@@ -50,7 +50,7 @@ class TouchedDays:
         """
         placed = times[times != UNKNOWN_TIME]
         days = local_days(np.concatenate((placed, np.array(spans, np.int64).reshape(-1))), zone)
-        single = np.unique(days[: len(placed)]).tolist()
+        single = distinct(days[: len(placed)]).tolist()
         ends = days[len(placed) :].reshape(-1, 2).tolist()
         every = (*((day, day) for day in single), *((first, last) for first, last in ends))
         return cls(**key, zone=zone, in_force=in_force, stretches=merged(every, DAYS_APART))

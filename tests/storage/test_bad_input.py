@@ -99,6 +99,16 @@ async def test_a_reading_from_1970_or_2037_is_stored_once_and_on_its_day(
     assert series.mantissa.tolist() == [101]
 
 
+async def test_the_last_days_of_the_calendar_are_one(database: Database, patient: Patient) -> None:
+    device = await new_device(database, patient)
+    batch = [glucose(day, at=datetime(9999, 12, day, 12, tzinfo=UTC)) for day in (28, 29, 30, 31)]
+    for known in (0, 4):
+        assert (await store(database, device, batch)).known == known
+    async with database.writer() as conn:
+        days = await daily_summary.days(conn, patient.patient_id, date(9999, 1, 1), date(9999, 12, 31))
+    assert [(day.day.day, day.readings) for day in days] == [(28, 1), (29, 3)]
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_sql_in_every_name_is_only_a_name(database: Database, name: str) -> None:
     label = f"{name} {uuid4()}"
