@@ -191,6 +191,9 @@ def feed(
         terminal.write_json(total)
     else:
         terminal.say("Told: {told}. Waiting: {waiting}. Refused: {refused}.", **total)
+    for failure in failures:
+        if getattr(failure, "words", None):
+            terminal.note("  The space says: {words}", words=failure.words)  # type: ignore[attr-defined]
     for failure in failures[1:]:
         terminal.note(failure.sentence, **failure.details)
     if failures:

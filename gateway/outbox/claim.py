@@ -8,11 +8,13 @@ import hashlib
 import os
 import platform
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from device_profiles.errors import PasserelleError
 from gateway.outbox import limits
@@ -20,6 +22,10 @@ from storage import job_claims
 from storage.connection import Connection
 from storage.database import Database
 from storage.spaces import Space
+
+
+_LOOK: Final = 0.5
+"""Seconds between two looks whether another process is done."""
 
 
 class Claim:
@@ -36,10 +42,11 @@ class Claim:
         self.lost = False
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[bool]:
-        """Holds it for a block; gives False where another process has it."""
-        async with self._database.writer() as conn:
-            taken = await self._take(conn)
+    async def held(self, patience: timedelta = timedelta(0)) -> AsyncIterator[bool]:
+        """Holds it for a block; gives False where another process has it, for as long as `patience`."""
+        end = time.monotonic() + patience.total_seconds()
+        while not (taken := await self._taken()) and time.monotonic() < end:
+            await asyncio.sleep(_LOOK)
         if not taken:
             yield False
             return
@@ -52,6 +59,10 @@ class Claim:
             with contextlib.suppress(PasserelleError):  # then its time ends by itself
                 async with self._database.writer() as conn:
                     await job_claims.release(conn, self._job, self._by, datetime.now(UTC), self._patient_id)
+
+    async def _taken(self) -> bool:
+        async with self._database.writer() as conn:
+            return await self._take(conn)
 
     async def _take(self, conn: Connection) -> bool:
         now = datetime.now(UTC)

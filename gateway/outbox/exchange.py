@@ -313,7 +313,12 @@ class Exchange:
             async with turn:
                 return await self._read(row)
 
-        found = await asyncio.gather(*(look(row) for row in rows.tolist()))
+        first = await self._read(int(rows[0]))  # where we may not read, one refusal is enough
+        rest = rows[1:].tolist()
+        found = [
+            first,
+            *(await asyncio.gather(*(look(row) for row in rest)) if first else [None] * len(rest)),
+        ]
         await self._keep([result for result in found if result is not None], told=False)
         unread = [row for row, result in zip(rows.tolist(), found, strict=True) if result is None]
         if unread:

@@ -48,9 +48,10 @@ async def feed(home: Home, space: Space, so_far: Told | None = None, *, retry_re
     `retry_refused`: what it refused before too. Raises SpaceError.
     """
     claim = Claim(home.database, space)
-    async with claim.held() as ours:
+    async with claim.held(limits.PATIENCE) as ours:
         if not ours:
             raise FedElsewhere(space=space.url)
+        space = await _again(home, space)
         so_far, pace = so_far or Told(), _pace(space)
         patience = limits.PATIENCE.total_seconds()
         while True:
