@@ -17,6 +17,8 @@ class Imported:
 
     stored: int
     known: int
+    erased: int = 0
+    """How many the person had erased before: they are not taken again."""
 
 
 async def import_readings(
@@ -36,4 +38,4 @@ async def import_readings(
             found = ranked(file.readings, own_zone)
             placed = clock.place(await writing.records(), found, own_zone, history=writing.history)
             stored = await writing.store(found, placed)
-    return Imported(stored.stored, stored.known + len(file.readings) - len(found))
+    return Imported(stored.stored, stored.known + len(file.readings) - len(found), stored.erased)

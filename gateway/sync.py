@@ -193,6 +193,8 @@ class SyncOutcome:
     clock_error_seconds: int | None
     seconds: Mapping[str, float]
     """Of the phases `scan` and `pair` (where they were part of it), `read` and `store`."""
+    erased: int = 0
+    """How many the person had erased before: they are not taken again."""
 
     @classmethod
     def of(cls, device: StoredDevice, arrived: Arrivals, stored: Stored, laps: Laps) -> SyncOutcome:
@@ -206,6 +208,7 @@ class SyncOutcome:
             notifications=arrived.count,
             clock_error_seconds=device.clock_error_seconds,
             seconds=laps.seconds,
+            erased=stored.erased,
         )
 
     @classmethod
@@ -223,6 +226,7 @@ class SyncOutcome:
             records_read=sum(each.records_read for each in outcomes),
             stored=sum(each.stored for each in outcomes),
             known=sum(each.known for each in outcomes),
+            erased=sum(each.erased for each in outcomes),
             refused=refused,
             notifications=before[-1],
             seconds={phase: sum(each.seconds.get(phase, 0) for each in outcomes) for phase in phases},

@@ -127,7 +127,7 @@ async def spaces_holding(conn: Connection, patient_id: int) -> tuple[str, ...]:
 
 
 async def sweep(conn: Connection) -> None:
-    """Writes the tables anew, so that no page of them keeps what was erased.
+    """Writes the tables anew, so that no page of them, nor what the planner remembers, keeps what was erased.
 
     For the owner of a home's own server, on a connection that is in no transaction; it waits for who works
     and lets nobody work meanwhile. What it cannot reach: the write-ahead log, until it is written over.
@@ -135,7 +135,8 @@ async def sweep(conn: Connection) -> None:
     await conn.set_autocommit(True)
     try:
         await conn.execute(_SQL["patience"])
-        await conn.execute(_SQL["sweep"])
+        for statement in ("forget_months", "sweep_months", "sweep", "forget_columns", "sweep_catalogue"):
+            await conn.execute(_SQL[statement])
     finally:
         await conn.execute(_SQL["no_patience"])
         await conn.set_autocommit(False)

@@ -14,7 +14,7 @@ import typer
 
 from device_profiles.errors import PasserelleError
 from gateway import terminal
-from gateway.commands.options import Json, PatientName, Zone
+from gateway.commands.options import Json, PatientName, Zone, tell_of_erased
 from gateway.commands.people import tell_if_new
 
 if TYPE_CHECKING:
@@ -168,8 +168,11 @@ def _kept_is_told(as_json: bool) -> Iterator[None]:
 def _write_outcome(outcome: SyncOutcome, as_json: bool) -> None:
     refused = [asdict(frame) for frame in outcome.refused]
     if as_json:
-        terminal.write_json({"stored": outcome.stored, "known": outcome.known, "refused": refused})
+        left_out = {"erased": outcome.erased} if outcome.erased else {}
+        answer = {"stored": outcome.stored, "known": outcome.known, "refused": refused}
+        terminal.write_json(answer | left_out)
         return
+    tell_of_erased(outcome.erased)
     for frame in refused:
         terminal.note("Record {line} could not be read ({reason}); it is kept aside.", **frame)
     terminal.say(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway import terminal
-from gateway.commands.options import Json, PatientName, Zone
+from gateway.commands.options import Json, PatientName, Zone, tell_of_erased
 from gateway.commands.people import tell_if_new
 
 
@@ -49,11 +49,12 @@ def import_file(
         async with opened() as home:
             await tell_if_new(home.database, patient)
             stored = await import_readings(home.database, patient, timezone, readings)
-        return {
+        answer = {
             "stored": stored.stored,
             "known": stored.known,
             "refused": [asdict(line) for line in readings.refused],
         }
+        return answer | ({"erased": stored.erased} if stored.erased else {})
 
     answer = terminal.run(command())
     if as_json:
@@ -63,6 +64,7 @@ def import_file(
             terminal.note(
                 "Line {line} was left out: {reason}.", line=line["line"], reason=terminal.tr(line["reason"])
             )
+        tell_of_erased(answer.pop("erased", 0))
         terminal.say("{stored} readings stored, {known} were already there.", **answer)
     if answer["refused"] and not answer["stored"] + answer["known"]:
         raise SystemExit(1)

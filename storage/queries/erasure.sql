@@ -94,9 +94,26 @@ SET lock_timeout = '10s'
 -- As it was.
 RESET lock_timeout
 
+-- name: forget_months
+-- Months that nobody has a reading in, with all that the planner remembers of them.
+SELECT passerelle.forget_months()
+
+-- name: forget_columns
+-- What the planner remembers of tables that are empty.
+SELECT passerelle.forget_columns()
+
+-- name: sweep_catalogue
+-- What the planner remembered before; the owner of a database may write its catalogue anew.
+VACUUM (FULL) pg_catalog.pg_statistic
+
+-- name: sweep_months
+-- The months of readings. What the planner remembers of them is for each month alone (`forget_columns`): of the whole
+-- it would stay when all months are gone.
+VACUUM (FULL) passerelle.reading, passerelle.reading_quantity
+
 -- name: sweep
 -- Writes the tables anew, so that no page keeps what was erased; for a home's own server.
-VACUUM (FULL, ANALYZE) passerelle.reading, passerelle.reading_quantity, passerelle.reading_context,
+VACUUM (FULL, ANALYZE) passerelle.reading_context,
     passerelle.annotation, passerelle.refused_frame, passerelle.daily_summary, passerelle.clock_segment,
     passerelle.outbox, passerelle.delivery, passerelle.share, passerelle.grant_, passerelle.token,
     passerelle.access_log, passerelle.patient, passerelle.device, passerelle.space
