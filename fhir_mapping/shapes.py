@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -40,6 +40,8 @@ WORTH: Final = 8
 _TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _TIME_LENGTH: Final = 19
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,9})(?:\.[0-9]{1,9})?")
+_URN: Final = "urn:uuid:"
+_UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _HEX: Final = b"0123456789abcdef-"
 _OPEN: Final = (
     *("url", "id", "recorded", "sequence", "phd", "time", "value"),
@@ -67,7 +69,11 @@ _HEAD: Final = re.compile(
 _KEY: Final = re.compile(
     rf'"system":"{READING}","value":"([0-9a-f]{{32}}/({_TIME})/(0|[1-9][0-9]{{0,6}})/[0-9]+/[a-z-]+)"'
 )
-_PHD: Final = re.compile(rf'"system":"{re.escape(PHD_IDENTIFIER)}","value":"[^"\\]*-([0-9]+)"')
+_PHD: Final = re.compile(
+    rf'"system":"{re.escape(PHD_IDENTIFIER)}","value":"[^"\\]*-{_URN}({_UUID})-[^"\\]*-([0-9]+)"'
+)
+_SUBJECT: Final = re.compile(rf'"subject":\{{"reference":"{_URN}({_UUID})"\}}')
+_DEVICE: Final = re.compile(rf'"device":\{{"reference":"{_URN}({_UUID})"')
 _EFFECTIVE: Final = re.compile(rf'"effectiveDateTime":"({_TIME})(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})"')
 _VALUE: Final = re.compile(rf'"valueQuantity":\{{"value":({_NUMBER.pattern}),')
 _EPOCH_MICROS: Final = (EPOCH - datetime(1970, 1, 1, tzinfo=UTC)).days * 86_400 * MICROSECONDS
@@ -246,15 +252,42 @@ def _number(text: str) -> tuple[int, int]:
 
 
 _known: dict[tuple[str, ...], Received] = {}
-"""Shapes are kept, by their pieces: a gateway's next transaction has them again. With each what was
-understood of it when it was tried."""
+"""Shapes are kept, by their pieces without the names of person and device: whoever's next transaction has
+them again. With each what was understood of it when it was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The text of an entry, cut at its open places.
+
+    `names`: what it calls the device (digest and reference) and the person (UUID and reference), all of them
+    hexadecimal, so that one in the place of another changes nothing else.
+    """
+
+    pieces: tuple[str, ...]
+    digest: str
+    subject: str
+    device: str
+    person: str
+
+    def anybodys(self) -> tuple[str, ...]:
+        """The pieces, with marks that JSON cannot hold in the place of the names."""
+        marked = "\0".join(self.pieces)
+        for number, name in enumerate((self.digest, self.subject, self.device, self.person)):
+            marked = marked.replace(name, f"\1{number}")
+        return tuple(marked.split("\0"))
+
+    def shape(self, tried: Received) -> Shape:
+        """The shape, of this person and device."""
+        named = {"digest": self.digest, "subject": f"{_URN}{self.subject}", "device": f"{_URN}{self.device}"}
+        return Shape(replace(tried, **named), self.pieces)  # type: ignore[arg-type]
 
 
 def remembered(text: str) -> Shape | None:
-    """The shape of the text of an entry, if it was learnt before."""
-    pieces = _pieces(text)
-    tried = _known.get(pieces) if pieces else None
-    return Shape(tried, pieces) if tried and pieces else None
+    """The shape of the text of an entry, if it was learnt before, of whomever."""
+    cut = _cut(text)
+    tried = _known.get(cut.anybodys()) if cut else None
+    return cut.shape(tried) if cut and tried else None
 
 
 def learnt(text: str, understood: Callable[[Any], Received | None]) -> Shape | None:
@@ -263,19 +296,19 @@ def learnt(text: str, understood: Callable[[Any], Received | None]) -> Shape | N
     `understood` reads an entry: the shape is tried with other content in its open places, and holds only if
     exactly this content is understood, and nothing else that this Observation may hold.
     """
-    pieces = _pieces(text)
-    if pieces is None:
+    cut = _cut(text)
+    if cut is None:
         return None
-    names = _OPEN if len(pieces) > len(_OPEN) else [name for name in _OPEN if name != "phd"]
+    names = _OPEN if len(cut.pieces) > len(_OPEN) else [name for name in _OPEN if name != "phd"]
     contents = (*(_TRIED[name] for name in names), "")
-    entry = "".join(part for pair in zip(pieces, contents, strict=True) for part in pair)
+    entry = "".join(part for pair in zip(cut.pieces, contents, strict=True) for part in pair)
     tried = understood(json.loads(entry, parse_float=Decimal))
-    if tried is None or not _is_as_tried(tried):
+    if tried is None or not _is_as_tried(tried) or cut.shape(tried).model != tried:
         return None
     while len(_known) >= MOST_KNOWN:
         del _known[next(iter(_known))]
-    _known[pieces] = tried
-    return Shape(tried, pieces)
+    _known[cut.anybodys()] = tried
+    return Shape(tried, cut.pieces)
 
 
 def _is_as_tried(tried: Received) -> bool:
@@ -292,21 +325,28 @@ def _is_as_tried(tried: Received) -> bool:
     )
 
 
-def _pieces(text: str) -> tuple[str, ...] | None:
-    """The text between the open places; None where one is not found once, or not in its order."""
+def _cut(text: str) -> _Cut | None:
+    """An entry cut at its open places; None where one is not found once, or not in its order."""
     head, key, phd = _HEAD.match(text), _KEY.search(text), list(_PHD.finditer(text))
     effective, value = list(_EFFECTIVE.finditer(text)), list(_VALUE.finditer(text))
     if head is None or key is None or len(phd) > 1 or (len(effective), len(value)) != (1, 1):
+        return None
+    if not text.isprintable() and ("\0" in text or "\1" in text):  # no JSON, and our own marks
         return None
     again = text.rfind(key[1]) - key.start(1)
     if text.count(key[1]) != 2 or again <= 0:
         return None
     recorded, sequence = key.span(2), key.span(3)
-    spans = [head.span(1), head.span(2), recorded, sequence, *(found.span(1) for found in phd)]
+    spans = [head.span(1), head.span(2), recorded, sequence, *(found.span(2) for found in phd)]
     spans += [effective[0].span(1), value[0].span(1)]
     spans += [(begin + again, end + again) for begin, end in (recorded, sequence)]
     if spans != sorted(spans):
         return None
     ends = [0, *(end for _, end in spans)]
     begins = [*(begin for begin, _ in spans), len(text)]
-    return tuple(text[end:begin] for end, begin in zip(ends, begins, strict=True))
+    pieces = tuple(text[end:begin] for end, begin in zip(ends, begins, strict=True))
+    references = [_SUBJECT.findall(text), _DEVICE.findall(text)]
+    if [len(found) for found in references] != [1, 1]:
+        return None
+    person = phd[0][1] if phd else references[0][0]
+    return _Cut(pieces, key[1][:32], references[0][0], references[1][0], person)
