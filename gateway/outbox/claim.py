@@ -23,7 +23,6 @@ from storage.connection import Connection
 from storage.database import Database
 from storage.spaces import Space
 
-
 _LOOK: Final = 0.5
 """Seconds between two looks whether another process is done."""
 
@@ -45,7 +44,7 @@ class Claim:
     async def held(self, patience: timedelta = timedelta(0)) -> AsyncIterator[bool]:
         """Holds it for a block; gives False where another process has it, for as long as `patience`."""
         end = time.monotonic() + patience.total_seconds()
-        while not (taken := await self._taken()) and time.monotonic() < end:
+        while not (taken := await self._taken()) and time.monotonic() < end:  # noqa: ASYNC110 - by another process
             await asyncio.sleep(_LOOK)
         if not taken:
             yield False
