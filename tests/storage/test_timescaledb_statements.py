@@ -22,6 +22,7 @@ from psycopg.rows import TupleRow
 
 from device_profiles.reading import Device, DeviceIdentity
 from storage import devices, engine_report, erasure, migrate, patients, readings
+from storage.annotations import ReadingKey
 from storage.arrays import register_arrays
 from storage.connection import Connection
 from storage.devices import StoredDevice
@@ -132,6 +133,19 @@ async def test_one_person_is_erased_from_columns(conn: Connection) -> None:
         await erasure.erase(conn, await patients.get(conn, device.patient_id), Scope(), START)
     assert len(await readings.series(conn, device.patient_id)) == 0
     assert len(await readings.series(conn, other.patient_id)) == 90
+
+
+async def test_some_readings_are_erased_from_columns_and_do_not_come_back(conn: Connection) -> None:
+    device, _ = await stored(conn)
+    await compress(conn)
+    batch = [glucose(number, context=meal(1)) for number in range(90)]
+    keys = [ReadingKey(batch[row].identity.recorded_at, row, device.device_id) for row in (3, 50, 89)]
+    async with conn.transaction():
+        receipt = await erasure.erase_records(conn, device.patient_id, keys)
+    assert (receipt.readings, receipt.contexts) == (3, 3)
+    assert len(await readings.series(conn, device.patient_id)) == 87
+    async with conn.transaction(), readings.writing(conn, device) as writing:
+        assert (await writing.store(batch, writing.history)).erased == 3
 
 
 async def test_a_month_that_is_empty_goes_as_a_whole(conn: Connection) -> None:
