@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from device_profiles.reading import (
@@ -262,6 +263,44 @@ async def test_a_number_beyond_the_columns_stores_nothing(database: Database, pa
     with pytest.raises(ValueNotStorable):
         await store(database, device, [glucose(1 << 40, at=START)])
     assert await count(database, "reading", patient) == 0
+
+
+async def test_a_number_found_out_while_the_server_writes_leaves_the_transaction_as_it_was(
+    database: Database, patient: Patient
+) -> None:
+    device = await new_device(database, patient)
+    batch = [*(glucose(sequence) for sequence in range(2500)), glucose(2500, "1234567890.5")]
+    async with database.writer() as conn, readings.writing(conn, device) as writing:
+        await devices.battery(conn, device, 70)
+        with pytest.raises(ValueNotStorable):
+            await writing.store(batch, [segment(batch)])
+        await devices.battery(conn, device, 71)
+    async with database.writer() as conn:
+        assert (await devices.get(conn, patient.patient_id, device.device_id)).battery_percent == 71
+    assert await count(database, "reading", patient) == 0
+    assert await store(database, device, batch[:-1]) == Stored(2500, 0)
+
+
+async def test_what_begins_like_a_sensor_and_goes_on_otherwise_is_stored_whole(
+    database: Database, patient: Patient
+) -> None:
+    device = await new_device(database, patient)
+    sensor = [
+        glucose(number, kind=Kind.INTERSTITIAL_GLUCOSE, raw=number.to_bytes(4, "big"))
+        for number in range(1500)
+    ]
+    high = [
+        glucose(number, kind=Kind.INTERSTITIAL_GLUCOSE, absent=Absent.ABOVE_RANGE)
+        for number in range(1500, 2200)
+    ]
+    more = [glucose(number, kind=Kind.INTERSTITIAL_GLUCOSE) for number in range(2200, 4000)]
+    batch = [*sensor, *high, *more]
+    assert await store(database, device, batch) == Stored(4000, 0)
+    assert await store(database, device, batch) == Stored(0, 4000)
+    async with database.writer() as conn:
+        series = await readings.series(conn, patient.patient_id)
+    assert series.sequence.tolist() == list(range(4000))
+    assert np.flatnonzero(series.absent).tolist() == list(high)
 
 
 async def test_a_device_that_is_not_there_cannot_be_written(database: Database, patient: Patient) -> None:
