@@ -157,6 +157,10 @@ class HostileSpace:
             self.token = f"secret-{self.tokens + 1}"
             said = {"access_token": self.token, "token_type": "Bearer", "expires_in": self.expires_in}
             return await self._say(writer, 200, said)
+        if path in {"/refuse", "/gateways"}:
+            return await self._say(writer, 400, {"error": "invalid_client"})
+        if path in {"/metadata", "/fhir/gateways"}:
+            return await self._say(writer, 404, {})
         fault = self.faults.popleft() if self.faults else None
         if fault == "401":
             self.token = "another"
