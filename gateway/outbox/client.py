@@ -23,6 +23,7 @@ from gateway.outbox.errors import (
     SpaceAddressUnusable,
     SpaceAnswersOddly,
     SpaceBusy,
+    SpaceForbids,
     SpaceMoved,
     SpaceNeedsHttps,
     SpaceRefusesGateway,
@@ -129,7 +130,7 @@ class SpaceClient:
 
         A token that is over in the middle is renewed, once. Every answer is given back but those that say
         that the space is not there (SpaceUnreachable), is busy (SpaceBusy), does not know this gateway
-        (SpaceRefusesGateway) or has moved (SpaceMoved).
+        (SpaceRefusesGateway) or does not allow it this (SpaceForbids), or has moved (SpaceMoved).
         """
         url = path if path.startswith((self.base, self.fhir)) else self.base + path
         asked: dict[str, Any] = {"content": content} if json is None else {"json": json}
@@ -139,7 +140,9 @@ class SpaceClient:
             token = await self._valid_token(refused=token)
             answer = await self._send(method, url, token, headers or {}, asked)
         if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            raise SpaceRefusesGateway(answers.refusal(answer).words or None, space=self.base)
+            known = answer.status_code == httpx.codes.FORBIDDEN
+            words = answers.refusal(answer).words or None
+            raise (SpaceForbids if known else SpaceRefusesGateway)(words, space=self.base)
         return answer
 
     async def _send(

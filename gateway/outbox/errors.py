@@ -68,6 +68,15 @@ class SpaceRefusesGateway(SpaceError):
         super().__init__(**details)
 
 
+class SpaceForbids(SpaceRefusesGateway):
+    """This gateway is known there, and may not do this: a person of another gateway, no room left."""
+
+    sentence = (
+        "The space at {space} does not allow this gateway what it asks. Nothing is lost: what waits is told "
+        "when its operator allows it."
+    )
+
+
 class SpaceRefuses(SpaceError):
     """The space refuses what it is asked, whichever readings are in it. `words`: its own."""
 

@@ -28,7 +28,7 @@ class Condition(StrEnum):
     DISCONNECTED = "disconnected"
 
 
-_SHUT: Final = {"SpaceRefusesGateway", "SpaceRefuses", "SpaceMoved", "SpaceNeedsHttps"}
+_SHUT: Final = {"SpaceRefusesGateway", "SpaceForbids", "SpaceRefuses", "SpaceMoved", "SpaceNeedsHttps"}
 """Problems that waiting does not mend."""
 
 

@@ -19,6 +19,7 @@ from gateway import serve
 from gateway.api.health import Watch, create_health_app
 from gateway.serve import listening_socket, serve_app
 from storage.database import Database
+from storage.pools import PoolLimits
 from tests.conftest import DATABASE
 from tests.journeys.conftest import CommandLine, free_port, passerelle, wait_for
 
@@ -198,3 +199,17 @@ async def test_a_server_whose_database_is_gone_is_alive_and_not_ready(
             answer = await client.get("/health")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert "passerelle_database_up 0.0" in (await client.get("/metrics")).text
+
+
+async def test_a_server_that_is_busy_is_ready(database_home: Path) -> None:
+    limits = PoolLimits(1, 0, 0.1)
+    async with Database.open(database_home, DATABASE, limits=limits) as database:
+        transport = httpx.ASGITransport(create_health_app(Watch(database)), client=("127.0.0.1", 1))
+        async with (
+            database.writer(),
+            httpx.AsyncClient(transport=transport, base_url="http://here") as client,
+        ):
+            assert (await client.get("/health")).status_code == 200
+            text = (await client.get("/metrics")).text
+            assert "passerelle_database_up 1.0" in text
+            assert 'passerelle_pool_in_use{role="writer"} 1.0' in text

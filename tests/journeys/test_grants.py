@@ -66,6 +66,7 @@ def test_a_grant_is_given_from_a_laptop_used_by_other_software_followed_and_ende
             assert "space feed" in refused.stderr
             at_home.run("space", "feed")
             _used_and_ended(at_home, there)
+            _given_by_the_operator(at_home, space, address)
 
 
 def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
@@ -97,6 +98,20 @@ def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
     shares = at_home.json("share", "list", *ADA)
     assert [share["state"] for share in shares] == ["revoked"]
     at_home.run("grant", "revoke", "00000000-0000-4000-8000-000000000000", *there, status=1)
+
+
+def _given_by_the_operator(at_home: CommandLine, space: CommandLine, address: str) -> None:
+    """Where names stayed with the gateways a person is known by their UUID."""
+    bundle = json.loads(at_home.run("export", *ADA, "--format", "fhir").stdout)
+    people = [
+        entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == "Patient"
+    ]
+    uuid = people[0]["identifier"][0]["value"].removeprefix("urn:uuid:")
+    there = space.with_environment(PASSERELLE_PUBLIC_URL=address)
+    granted = there.json("grant", "create", "--patient", uuid, "--to", "The ward", "--until", UNTIL)
+    assert counted(granted) == 11
+    there.run("grant", "revoke", granted["id"], "--patient", uuid)
+    assert read(granted).status_code == 401
 
 
 def test_a_grant_is_given_where_the_space_s_own_database_is(passerelle: CommandLine) -> None:

@@ -75,7 +75,6 @@ def test_what_changes_at_home_changes_at_the_space_and_what_is_erased_is_gone(tm
                 told = until_told(gateway)
             assert told["told"] == len(said(gateway)) > 5
             assert said(space) == said(gateway)
-            assert feed(gateway) == 0
             _change(gateway, space)
             _correct_the_clock(gateway, space)
             _erase(gateway, space)
@@ -88,9 +87,6 @@ def _change(gateway: CommandLine, space: CommandLine) -> None:
     gateway.run("readings", "exclude", second)
     gateway.run("readings", "not-mine", third)
     assert feed(gateway) == 3
-    assert said(space) == said(gateway)
-    gateway.run("readings", "include", second)
-    assert feed(gateway) == 1
     assert said(space) == said(gateway)
 
 

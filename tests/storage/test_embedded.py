@@ -176,6 +176,7 @@ def test_a_pid_that_another_process_has_by_now_does_not_stop_a_start(home: Path)
     try:
         _, _, rest = written.partition("\n")
         (server.place.data / "postmaster.pid").write_text(f"{other.pid}\n{rest}")
+        (server.place.socket_folder / f"{cluster.SOCKET_NAME}.lock").write_text(f"{other.pid}\n{rest}")
         server = EmbeddedServer.hold(home)
         assert answers(server)
         server.release()

@@ -15,6 +15,7 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from device_profiles.reading import Kind
+from gateway.api.pressure import Limiter
 from tests.fhir_mapping.examples import RECORDED, Placed, reading
 from tests.fhir_mapping.test_judges import judged, node, without_node
 from tests.gateway.api.grant_serving import GrantHolder, fed, grant, link, resources, terms
@@ -411,6 +412,24 @@ def test_a_reading_that_is_not_theirs_is_not_shown(space: RunningSpace) -> None:
     assert put.status_code == 200, put.text
     assert len(who.observations("/Observation")) == 2
     assert who.get(f"/Observation/{one['id']}").status_code == 404
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(space: RunningSpace) -> None:
+    told = sensor(1)
+    who = grant(fed(space, told), told.patient_uuid)
+    usual, space.pressure.gateways = space.pressure.gateways, Limiter(0.001, 2)
+    try:
+        statuses = [who.get("/Device").status_code for _ in range(3)]
+        refused = who.get("/Device")
+    finally:
+        space.pressure.gateways = usual
+    assert statuses == [200, 200, 429]
+    assert int(refused.headers["retry-after"]) > 0
+
+
+def test_a_search_longer_than_an_address_is_refused(holder: GrantHolder) -> None:
+    answer = holder.post("/Observation/_search", {"code": "\\" * 100_000})
+    assert answer.status_code == 400
 
 
 def answered(holder: GrantHolder) -> dict[str, Any]:

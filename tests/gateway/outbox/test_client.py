@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from device_profiles.errors import SpaceError
+from gateway.outbox import limits
 from gateway.outbox.client import Entrance, SpaceClient, checked_address, retry_after
 from gateway.outbox.errors import (
     SpaceAddressUnusable,
+    SpaceAnswersOddly,
     SpaceBusy,
     SpaceMoved,
     SpaceNeedsHttps,
@@ -168,6 +170,21 @@ async def test_each_way_to_fail_has_one_meaning(fault: str, error: type[SpaceErr
             await client.request("GET", "/Observation/x")
     if isinstance(raised.value, SpaceBusy):
         assert raised.value.wait == timedelta(seconds=30)
+    listening.close()
+
+
+async def test_an_answer_that_drips_or_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = HostileSpace()
+    listening = await server.start()
+    async with await entered(server) as client:
+        await client.enter()
+        monkeypatch.setattr(limits, "ANSWER_BYTES", 10)
+        with pytest.raises(SpaceAnswersOddly):
+            await client.request("GET", "/Observation/x")
+        monkeypatch.setattr(limits, "WHOLE_ANSWER", 0.05)
+        server.delay = 5
+        with pytest.raises(SpaceUnreachable):
+            await client.request("GET", "/Observation/x")
     listening.close()
 
 
