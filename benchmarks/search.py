@@ -29,6 +29,7 @@ from fastapi.responses import Response
 from benchmarks.store import segment, sensor_readings
 from benchmarks.table import Row, print_table
 from device_profiles.reading import Device, DeviceIdentity, Kind
+from gateway.api.pressure import Pressure
 from gateway.api.space import SpaceSettings, create_space_app, ids_of
 from storage import devices, grants, pages, patients, readings
 from storage.database import Database
@@ -79,7 +80,7 @@ class _Serving:
         async with Database.open(self._home) as self.database:
             self.hashed = await _furnished(self.database)
             app: FastAPI = create_space_app(
-                self.database, SpaceSettings(self.url), await ids_of(self.database)
+                self.database, SpaceSettings(self.url, Pressure.of(4, 10_000)), await ids_of(self.database)
             )
 
             @app.get("/bare")

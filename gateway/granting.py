@@ -29,7 +29,7 @@ from gateway.sharing import CreatedShare, EndInThePast, EndTooFar
 from storage import access_log, grants, patients, spaces, tenants
 from storage.access_log import Access
 from storage.connection import Connection
-from storage.errors import UnknownGrant
+from storage.errors import UnknownGrant, UnknownPatient
 from storage.grants import Grant
 from storage.patients import Patient
 
@@ -148,7 +148,7 @@ async def create(home: Home, name: str, space: str | None, wish: Wish, *, link: 
     """
     now = datetime.now(UTC)
     async with home.database.writer() as conn:
-        patient = await patients.find(conn, name)
+        patient = await person(conn, name)
     start, end = wish.bounds.period(patient, now)
     ends_at = wish.bounds.ends_at(patient, now) or now + sharing.DEFAULT_LIFE
     terms = Terms(wish.grantee, wish.organisation, wish.purpose, kinds_named(wish.kinds), start, end, ends_at)
@@ -169,9 +169,23 @@ async def create(home: Home, name: str, space: str | None, wish: Wish, *, link: 
     if link:
         access = api_access(token, fhir, fhir_patient, ends_at)
         made = await sharing.create_access(
-            home, name, access, grant_id, label=wish.grantee, expires_at=ends_at
+            home, patient, access, grant_id, label=wish.grantee, expires_at=ends_at
         )
     return Granted(grant_id, token, fhir, ends_at, made)
+
+
+async def person(conn: Connection, name: str) -> Patient:
+    """The person of that name; of that UUID, where gateways feed this space and names stayed with them.
+
+    Raises UnknownPatient, also for a UUID that several tenants know.
+    """
+    try:
+        return await patients.find(conn, name)
+    except UnknownPatient:
+        known = await grants.patients_of_uuid(conn, name)
+        if len(known) != 1:
+            raise
+        return await patients.get(conn, known[0])
 
 
 def api_access(token: str, fhir: str, patient: str, ends_at: datetime) -> dict[str, object]:
@@ -218,7 +232,7 @@ async def keep(conn: Connection, patient_id: int, terms: Terms, hashed: bytes, n
 async def followed(home: Home, name: str, space: str | None) -> list[dict[str, Any]]:
     """A person's grants with who looked when at what, the newest first. Raises as `create`."""
     async with home.database.writer() as conn:
-        patient = await patients.find(conn, name)
+        patient = await person(conn, name)
         if space is None:
             return await told(conn, patient.patient_id)
     async with await _space(home, patient, space) as client:
@@ -262,7 +276,7 @@ def _moment(moment: datetime | None) -> str | None:
 async def revoke(home: Home, name: str, space: str | None, grant_id: UUID) -> None:
     """End a grant at once, and the links that carry it. Raises UnknownGrant, and as `create`."""
     async with home.database.writer() as conn:
-        patient = await patients.find(conn, name)
+        patient = await person(conn, name)
         if space is None:
             await grants.revoke(conn, patient.patient_id, grant_id, datetime.now(UTC))
     if space is not None:
@@ -278,7 +292,7 @@ async def narrow(
     """Take back a part of a grant, at once. Raises UnknownGrant, and as `create`."""
     now = datetime.now(UTC)
     async with home.database.writer() as conn:
-        patient = await patients.find(conn, name)
+        patient = await person(conn, name)
         start, end = bounds.period(patient, now)
         ends_at, wanted = bounds.ends_at(patient, now), kinds_named(kinds)
         if space is None:

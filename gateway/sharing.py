@@ -142,7 +142,13 @@ async def _first_delivery(home: Home, share: Share, now: datetime) -> bool:
 
 
 async def create_access(
-    home: Home, name: str, access: Mapping[str, object], grant_id: UUID, *, label: str, expires_at: datetime
+    home: Home,
+    patient: Patient,
+    access: Mapping[str, object],
+    grant_id: UUID,
+    *,
+    label: str,
+    expires_at: datetime,
 ) -> CreatedShare:
     """A link that carries a grant: `access` is its file of `application/smart-api-access`.
 
@@ -150,7 +156,6 @@ async def create_access(
     """
     now = datetime.now(UTC)
     async with home.database.writer() as connection:
-        patient = await patients.find(connection, name)
         link_id, share_id = sealing.new_manifest_id(), uuid4()
         kept = _Kept(link_id, sealing.new_key(), None, access, str(grant_id))
         new = NewShare(

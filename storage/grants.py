@@ -63,6 +63,16 @@ async def revoke(conn: Connection, patient_id: int, grant_id: UUID, now: datetim
         raise UnknownGrant
 
 
+async def patients_of_uuid(conn: Connection, text: str) -> tuple[int, ...]:
+    """The patients of this space that a UUID is, one for each tenant; none for what is no UUID."""
+    try:
+        uuid = UUID(text)
+    except ValueError:
+        return ()
+    rows = await (await conn.execute(_SQL["of_uuid"], {"uuid": uuid})).fetchall()
+    return tuple(row[0] for row in rows)
+
+
 async def narrow(
     conn: Connection,
     patient_id: int,

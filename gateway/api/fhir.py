@@ -31,6 +31,7 @@ from fhir_mapping.query import ObservationQuery, rows_of
 from fhir_mapping.references import Address
 from fhir_mapping.search import VALUES_MAX, Asked, Parameters, key_of, offers, understand
 from gateway.api.outcomes import FHIR_TYPE
+from gateway.api.pressure import too_often
 from gateway.api.problems import Problem, not_found
 from gateway.language import accepted_language, translate
 from gateway.sealing import token_hash
@@ -39,6 +40,8 @@ from storage.connection import Connection
 from storage.pages import GrantReader, Place, ReadPage, Wanted
 from storage.shelf import Outcome
 
+_ASKED_MAX: Final = 64 * 1024
+"""Bytes of a search: as much as an address can hold."""
 COUNTED_MAX: Final = 10_000
 """Readings that are counted for a total; more take longer than a page."""
 
@@ -98,13 +101,16 @@ Token = Annotated[bytes, Depends(_token)]
 
 
 async def _reading(request: Request, conn: Connection, token: bytes) -> Reading:
-    """The grant of a token. Raises `Problem` (401)."""
+    """The grant of a token. Raises `Problem`: 401, 406, and 429 for who asks too often."""
     reader = await pages.reader_of(conn, token)
     if reader is None:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         raise Problem(HTTPStatus.UNAUTHORIZED, NO_GRANT, headers=challenge)
     _json_wanted(request)
     state = request.app.state
+    wait = state.pressure.gateways.take(reader.grant_id)
+    if wait > 0:
+        raise too_often(wait)
     return Reading(conn, reader, state.ids, state.settings.fhir_base)
 
 
@@ -266,11 +272,14 @@ def _nothing(series: ReadingSeries) -> ReadingSeries:
 
 def _parameters(encoded: bytes) -> Parameters:
     """The parameters of an address or a form. Raises `Problem` (400)."""
+    too_many = Problem(HTTPStatus.BAD_REQUEST, TooManyValues.sentence, most=VALUES_MAX)
+    if len(encoded) > _ASKED_MAX:
+        raise too_many
     try:
         text = encoded.decode("utf-8", "replace")
         return parse_qsl(text, keep_blank_values=True, max_num_fields=VALUES_MAX, errors="replace")
     except ValueError:
-        raise Problem(HTTPStatus.BAD_REQUEST, TooManyValues.sentence, most=VALUES_MAX) from None
+        raise too_many from None
 
 
 def _asked(request: Request, reading: Reading) -> Asked:

@@ -17,6 +17,10 @@ UPDATE passerelle.grant_ SET revoked_at = coalesce(revoked_at, %(now)s)
 WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s
 RETURNING grant_id
 
+-- name: of_uuid
+-- The patients whom tenants of this space know by a UUID.
+SELECT patient_id FROM passerelle.space_patient WHERE uuid = %(uuid)s
+
 -- name: lock
 -- A grant that is about to be narrowed.
 SELECT kinds FROM passerelle.grant_ WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s FOR UPDATE
