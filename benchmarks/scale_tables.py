@@ -25,8 +25,8 @@ from gateway.api.pressure import LONGEST_WAIT
 
 SIZES = (1, 10_000, 1_000_000, 65_400_000)
 RUSH_SECONDS = 60
-QUEUE = 36
-"""Places of a process of the space: four at once, eight times as many waiting (`Pressure.of`)."""
+QUEUE = 27
+"""Places of a process of the space: three at once, eight times as many waiting (`Pressure.of`)."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from device_profiles.errors import StorageError
 from storage import measures
 from storage.database import Database
+from storage.errors import DatabaseBusy
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -125,6 +126,8 @@ async def _space_answers(database: Database) -> bool:
     try:
         async with asyncio.timeout(ASKED_SECONDS), database.writer() as conn:
             waiting = await measures.outbox(conn, datetime.now(UTC))
+    except DatabaseBusy:
+        return True
     except (StorageError, TimeoutError):
         return False
     _WAITING.set(waiting.entries)
@@ -136,6 +139,8 @@ async def _shelf_answers(database: Database) -> bool:
     try:
         async with asyncio.timeout(ASKED_SECONDS), database.shelf() as conn:
             await conn.execute("SELECT 1")
+    except DatabaseBusy:
+        return True
     except (StorageError, TimeoutError):
         return False
     return True

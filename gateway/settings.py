@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     """Transactions that may wait for a connection; the next one is refused at once."""
     pool_wait: Annotated[float, Field(gt=0, le=60)] = USUAL_LIMITS.wait
     """Seconds that one waits for a connection before it is refused."""
-    ingest_at_once: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Transactions that a space takes in at the same time."""
+    ingest_at_once: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Transactions that a space takes in at once: fewer than `pool_size`, to be able to look up tokens."""
     gateway_rate: Annotated[float, Field(gt=0, le=10_000)] = 20
     """Transactions a second that a space takes from one gateway, over a while."""
     stop_seconds: Annotated[int, Field(ge=1, le=600)] = 20

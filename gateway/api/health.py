@@ -24,6 +24,7 @@ from gateway.api.pressure import address_of, is_loopback
 from gateway.api.problems import not_found
 from gateway.settings import Settings
 from storage.database import Database
+from storage.errors import DatabaseBusy
 
 HEALTH_SECONDS: Final = 3.0
 """A database that takes longer for a word is not ready."""
@@ -76,6 +77,8 @@ class Watch:
             async with asyncio.timeout(HEALTH_SECONDS):
                 async with self.database.shelf() if self.shelf else self.database.writer() as conn:
                     await conn.execute("SELECT 1")
+        except DatabaseBusy:
+            return True  # it answers others; were it called away now, all of them would come to the next one
         except (StorageError, TimeoutError):
             return False
         return True
