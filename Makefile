@@ -48,7 +48,7 @@ test: $(TOOLS) $(NODE_MODULES)
 	@.venv/bin/python -m pytest -rs
 
 test-long: $(TOOLS)
-	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py
+	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest -s tests/storage/test_histories.py
 
 test-database: $(TOOLS) $(NODE_MODULES)
 	@test -n "$$PASSERELLE_TEST_DATABASE" || { echo "Name a server: make test-database \

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from psycopg import AsyncCursor
 
 from device_profiles.reading import Reading
 from storage.clock_segments import Range
-from storage.columns import RecordKeys, microseconds, moment, some
+from storage.columns import RecordKeys, microsecond, moment, some
 from storage.connection import Connection
 from storage.statements import statements
 
@@ -58,7 +58,9 @@ _ARRAYS = tuple(field.name for field in fields(KnownRecords) if field.name != "r
 async def known_records(conn: Connection, key: dict[str, int], stretches: Sequence[Range]) -> KnownRecords:
     """What is stored of a device (`key`: patient_id and device_id) in these stretches of `recorded_at`."""
     async with conn.pipeline():
-        return await (await Asked.of(conn, key, stretches)).answer()
+        asked = await Asked.of(conn, key, stretches)
+        known = await asked.answer()
+    return await asked.marked(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +80,25 @@ class Asked:
         return cls(conn, cursors)
 
     async def answer(self) -> KnownRecords:
-        """What is stored, and what people left out of it."""
-        parts = []
-        for bounds, row in [(bounds, await cursor.fetchone()) for bounds, cursor in self.cursors]:
-            if row is not None and row[0] is not None:
-                left_out = await self.conn.execute(_SQL["left_out"], bounds)
-                parts.append(_known(row, await left_out.fetchall()))
-        return _joined(parts)
+        """What is stored; what people left out of it is not marked."""
+        rows = [await cursor.fetchone() for _, cursor in self.cursors]
+        return _joined([_known(row) for row in rows if row is not None and row[0] is not None])
+
+    async def marked(self, known: KnownRecords) -> KnownRecords:
+        """The same records, and what people left out: only a summary asks."""
+        out = np.zeros(len(known), np.bool_)
+        for bounds, _ in self.cursors if len(known) else ():
+            rows = await (await self.conn.execute(_SQL["left_out"], bounds)).fetchall()
+            for at, number, rank in rows:
+                found = (known.recorded_at == microsecond(at)) & (known.sequence == number)
+                out |= found & (known.ordinal == rank)
+        return replace(known, left_out=out) if out.any() else known
 
 
-def _known(row: tuple[Any, ...], left_out: Sequence[tuple[Any, ...]]) -> KnownRecords:
+def _known(row: tuple[Any, ...]) -> KnownRecords:
     recorded_at, numbers, codes, raw = row
     mantissa = numbers.astype(np.int32)
     sequence, ordinal = ((numbers - mantissa) >> 32).astype(np.int32), codes.astype(np.int16)
-    out = np.zeros(len(raw), np.bool_)
-    for at, number, rank in left_out:
-        (time,) = microseconds((at,))
-        out |= (recorded_at == time) & (sequence == number) & (ordinal == rank)
     return KnownRecords(
         recorded_at=recorded_at,
         sequence=sequence,
@@ -105,7 +109,7 @@ def _known(row: tuple[Any, ...], left_out: Sequence[tuple[Any, ...]]) -> KnownRe
         unit=(codes >> 24).astype(np.uint8).astype(np.int16),
         absent=(codes >> 16).astype(np.uint8).astype(np.int16),
         raw=raw,
-        left_out=out,
+        left_out=np.zeros(len(raw), np.bool_),
     )
 
 
@@ -118,7 +122,7 @@ def _joined(parts: Sequence[KnownRecords]) -> KnownRecords:
     return KnownRecords(**arrays, raw=[raw for part in parts for raw in part.raw])
 
 
-_NONE = _known((np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), ()), ())
+_NONE = _known((np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), ()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

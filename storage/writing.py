@@ -30,7 +30,7 @@ from storage.daily_summary import DayTable
 from storage.devices import StoredDevice
 from storage.erased_records import erased_rows
 from storage.errors import UnknownDevice
-from storage.known import Asked, KnownRecords
+from storage.known import Asked, KnownRecords, SortedOut
 from storage.new_rows import COPY_BLOCK, NewRows
 from storage.statements import statements
 from storage.touched_days import TouchedDays
@@ -218,14 +218,16 @@ class Writing:
         self, batch: Batch, segments: Iterable[ClockSegment] | None, along: _Along
     ) -> StoredColumns:
         stretches = batch.stretches()
-        keys, known = await self._look(batch, stretches)
+        keys, asked, known = await self._look(batch, stretches)
         sorted_out = batch.sort_out(known)
-        kept, erased = await self._without_erased(keys, sorted_out.new)
+        kept, erased = await self._without_erased(keys, sorted_out)
         new = keys if len(kept) == len(keys) else keys.take(kept)
         wanted = self._current.values() if segments is None else segments
         if len(erased):
             wanted = await self._placing_more_than(keys.take(erased), wanted, new)
         difference = clock_segments.change(self._current, wanted)
+        if len(new) or difference.superseded or difference.added:
+            known = await asked.marked(known)
 
         def parts() -> Iterator[Columns]:
             for begin in range(0, max(len(new), 1), COPY_BLOCK):
@@ -257,15 +259,22 @@ class Writing:
         return StoredColumns(Stored(stored, known_before, conflicts, joined, len(erased)), kept, erased)
 
     async def _without_erased(
-        self, keys: RecordKeys, rows: npt.NDArray[np.intp]
+        self, keys: RecordKeys, sorted_out: SortedOut
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Of new rows those to store, and those that the person erased, who shall not find them back."""
-        if self._erased_salt is None or not len(rows):
+        """Of new rows those to store; and those that the person erased, who shall not find them back."""
+        rows, salt = sorted_out.new, self._erased_salt
+        if salt is None or not len(rows):
             return rows, rows[:0]
         new = keys.take(rows)
-        salt = self._erased_salt
-        erased = await erased_rows(self._conn, self._key, salt, new.recorded_at, new.sequence)
-        return rows[~erased], rows[erased]
+        found = await erased_rows(self._conn, self._key, salt, new.recorded_at, new.sequence)
+        if not found.any():
+            return rows, rows[:0]
+        # One that comes twice in a batch is new once, and erased each time.
+        columns = keys.recorded_at, keys.sequence, sorted_out.ordinals
+        every = list(zip(*(column.tolist() for column in columns), strict=True))
+        gone = {every[row] for row in rows[found].tolist()}
+        erased = [row for row, key in enumerate(every) if key in gone]
+        return rows[~found], np.array(erased, np.intp)
 
     async def _placing_more_than(
         self, erased: RecordKeys, wanted: Iterable[ClockSegment], new: RecordKeys
@@ -289,7 +298,7 @@ class Writing:
         row = await (await self._conn.execute(_SQL["holds_within"], {**self._key, **bounds})).fetchone()
         return row is not None
 
-    async def _look(self, batch: Batch, stretches: Sequence[Range]) -> tuple[RecordKeys, KnownRecords]:
+    async def _look(self, batch: Batch, stretches: Sequence[Range]) -> tuple[RecordKeys, Asked, KnownRecords]:
         """The batch's keys, made while the server looks for what is stored around them.
 
         From here a statement that is refused can be taken back. A device that never stored has nothing.
@@ -297,7 +306,7 @@ class Writing:
         async with self._conn.pipeline():
             await self._conn.execute(_SQL["save"])
             asked = await Asked.of(self._conn, self._key, () if self._fresh else stretches)
-            return batch.keys, await asked.answer()
+            return batch.keys, asked, await asked.answer()
 
     def _touched(self, new: RecordKeys, difference: Change) -> TouchedDays:
         """The days of new records, and of records that other segments place now."""

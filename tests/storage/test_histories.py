@@ -194,6 +194,8 @@ class Histories(RuleBasedStateMachine):
     @initialize(zone=st.sampled_from(ZONES))
     def begin(self, zone: str) -> None:
         type(self).ran += 1
+        if self.ran % 500 == 0:
+            print(f"{self.ran} histories", flush=True)
         self.models = (OneDevice(), OneDevice())
 
         async def made(conn: Connection) -> tuple[int, list[StoredDevice]]:

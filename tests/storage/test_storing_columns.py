@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from device_profiles.reading import Kind, Measurand, Quantity
-from storage import daily_summary, devices, outbox, readings
+from storage import daily_summary, devices, erasure, outbox, readings
+from storage.annotations import ReadingKey
 from storage.clock_segments import superseded
 from storage.columns import Columns
 from storage.contexts import Beside
@@ -150,3 +151,17 @@ def test_a_number_that_its_column_cannot_hold_is_not_packed(column: str, values:
     Columns.pack([b""], **dict.fromkeys(names, 1))
     with pytest.raises(ValueNotStorable):
         Columns.pack([b""], **{**dict.fromkeys(names, 1), column: values})  # type: ignore[arg-type]
+
+
+async def test_an_erased_record_that_comes_twice_in_a_batch_comes_back_in_no_way(
+    database: Database, patient: Patient
+) -> None:
+    device = await new_device(database, patient)
+    await fed(database, device, columns_of(BATCH[:3]))
+    key = ReadingKey(BATCH[1].identity.recorded_at, 1, device.device_id)
+    async with database.writer() as conn:
+        await erasure.erase_records(conn, patient.patient_id, [key])
+    twice = columns_of([BATCH[1], BATCH[2], BATCH[1]])
+    outcome = await fed(database, device, twice, Beside({0: meal(1), 2: meal(2)}))
+    assert (outcome.told, outcome.erased.tolist()) == (Stored(0, 1, erased=2), [0, 2])
+    assert await count(database, "reading_context", patient) == 0
