@@ -55,6 +55,7 @@ LARGEST_LOG = 1_000_000
 """Bytes of the server's log above which the next command begins a new one."""
 
 _PAUSE = 0.01
+_LONGEST_PAUSE = 0.1
 
 
 class EmbeddedServer:
@@ -179,8 +180,9 @@ class EmbeddedServer:
     def _answers(self) -> bool:
         """Whether the server answers; one that is starting or stopping is waited for."""
         limit = time.monotonic() + START_LIMIT
+        pauses = _pauses()
         while (answer := self._ping()) == pq.Ping.REJECT and time.monotonic() < limit:
-            time.sleep(_PAUSE)
+            time.sleep(next(pauses))
         return answer == pq.Ping.OK
 
     def _start_unless_it_answers(self) -> None:
@@ -233,10 +235,12 @@ class EmbeddedServer:
         try:
             folder = self._place.make_socket_folder()
             self._disarm_stale_pid()
+            self._unlink_stale_socket(folder)
             self._process, said_from = self._spawn(binaries, folder)
         except OSError as problem:
             raise storage_error(str(problem), self._place.log) from problem
         limit = time.monotonic() + START_LIMIT
+        pauses = _pauses()
         while time.monotonic() < limit:
             if self._ping() == pq.Ping.OK:
                 return None
@@ -244,7 +248,7 @@ class EmbeddedServer:
                 with self._place.log.open("rb") as log:
                     log.seek(said_from)
                     return log.read().decode(errors="replace")
-            time.sleep(_PAUSE / 2)
+            time.sleep(next(pauses))
         self._process.kill()
         self._process.wait()
         raise ServerDidNotStart(log=self._place.log)
@@ -297,6 +301,14 @@ class EmbeddedServer:
                     file.write(f"{os.getpid()}\n{rest}")
                 else:
                     path.unlink()
+
+    def _unlink_stale_socket(self, folder: Path) -> None:
+        """The socket's own lock names a pid too: PostgreSQL does not start as long as a process has that number.
+
+        Nothing is lost with it: no server of this home answers or lives, and the data have a better lock.
+        """
+        for name in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+            (folder / name).unlink(missing_ok=True)
 
     def _end_unreachable(self) -> None:
         """Ends a server of ours without a socket for us: a cleaner took it, or an upgrade was killed."""
@@ -364,6 +376,14 @@ def erase(home: Path, root_parent: Path = ROOT_PARENT) -> None:
             server._stop()  # noqa: SLF001
         place.erase()
     (home / "postgresql.at").unlink(missing_ok=True)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between two looks at a server that starts: each is a line in its log."""
+    pause = _PAUSE / 2
+    while True:
+        yield pause
+        pause = min(1.3 * pause, _LONGEST_PAUSE)
 
 
 def _worded(value: str) -> str:
