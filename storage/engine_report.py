@@ -140,8 +140,8 @@ async def look(addresses: Addresses, *, embedded: bool) -> Report:
             must.append(findings.NothingThere())
         else:
             must += _of_standing(standing)
-            roles = await _roles(conn, addresses, server, must, advice)
         if standing.applied and not standing.pending:
+            roles = await _roles(conn, addresses, server, must, advice)
             must += [findings.IndexInvalid(index=name) for (name,) in await _rows(conn, "invalid_indexes")]
             holdings = await _holdings(conn, server.engine)
             must += await _of_engine(conn, server.engine, holdings)
