@@ -181,7 +181,7 @@ def _rows(
         Row("the same in wall time, readings a second", f"{rate:,.0f}", "≥ 2 000", rate >= 2000),
         Row(
             f"told again ({_told(again)}), time / first time",
-            f"{1 / ratio(again) if again else 0:.2f}",
+            f"{ratio(again):.2f}",
             "told only",
             True,
         ),

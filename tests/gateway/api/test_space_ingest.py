@@ -20,6 +20,7 @@ from tests.fhir_mapping.examples import RECORDED, Placed, international, reading
 from tests.fhir_mapping.test_ingest import damaged
 from tests.fhir_mapping.test_round_trip import placements
 from tests.gateway.api.space_serving import (
+    FeedingGateway,
     RunningSpace,
     bundle_of,
     entries,
@@ -79,7 +80,7 @@ def test_every_example_is_kept_as_it_was_told(space: RunningSpace) -> None:
     assert said(space.stored(told.patient_uuid)) == said(told)
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(placed=st.lists(placements, min_size=1, max_size=6))
 def test_whatever_a_gateway_has_is_kept_as_it_was_told(space: RunningSpace, placed: list[Placed]) -> None:
     told = series(*(replace(one, note=None, ordinal=0) for one in apart(placed)))
@@ -385,10 +386,16 @@ def test_a_gateway_that_comes_too_often_is_told_when_to_come_back(space: Running
     assert answers[-1].json()["resourceType"] == "OperationOutcome"
 
 
+@pytest.fixture(scope="module")
+def damaging(running_space: RunningSpace) -> FeedingGateway:
+    """A gateway that sends anything."""
+    return running_space.register()
+
+
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=damaged())
-def test_any_json_at_all_is_taken_or_refused_in_words(space: RunningSpace, body: bytes) -> None:
-    answer = space.register().feed(body)
+def test_any_json_at_all_is_taken_or_refused_in_words(damaging: FeedingGateway, body: bytes) -> None:
+    answer = damaging.feed(body)
     assert answer.status_code in (200, 400, 403, 404, 413, 422), answer.text
     kind = answer.json()["resourceType"]
     assert kind == ("Bundle" if answer.status_code == 200 else "OperationOutcome")

@@ -6,6 +6,11 @@ import logging
 
 import pytest
 
+from fhir_mapping import ingest, received
+from gateway.api import auth, outcomes
+from gateway.api import space as writing_side
+from gateway.language import translate
+from gateway.space import transaction
 from tests.gateway.api.space_serving import RunningSpace, bundle_of, entries, names, sensor, sent
 
 CLIENTS = ("httpx", "httpcore", "hypothesis")
@@ -44,3 +49,14 @@ def test_a_refusal_repeats_nothing_of_what_was_sent(space: RunningSpace) -> None
     answer = space.register().feed(bundle_of(changed))
     assert answer.status_code == 422
     assert "Curie" not in answer.text
+
+
+def test_every_sentence_of_a_space_has_its_french() -> None:
+    sentences = [
+        text
+        for module in (auth, outcomes, writing_side, transaction, received, ingest)
+        for name, text in vars(module).items()
+        if name.isupper() and isinstance(text, str) and text.count(" ") > 3 and name != "SCOPE"
+    ]
+    assert len(sentences) >= 20
+    assert [text for text in sentences if translate(text, "fr") == text] == []
