@@ -81,9 +81,12 @@ SELECT sum(before_compression_total_bytes)::int8, sum(after_compression_total_by
 FROM hypertable_columnstore_stats('passerelle.reading')
 
 -- name: behind
--- Months that should be in columns by now, with a day's grace.
+-- Months that should be in columns by now, with a day's grace: the job ran well since they were made, and left them.
 SELECT count(*) FROM timescaledb_information.chunks
 WHERE hypertable_schema = 'passerelle' AND NOT is_compressed AND range_end < now() - INTERVAL '61 days'
+    AND chunk_creation_time < (SELECT max(last_successful_finish) FROM timescaledb_information.jobs
+        JOIN timescaledb_information.job_stats USING (job_id)
+        WHERE proc_name = 'policy_compression' AND jobs.hypertable_name = chunks.hypertable_name)
 
 -- name: policies
 -- What TimescaleDB does by itself: with which table, how it went, and whether it should have run and did not.
