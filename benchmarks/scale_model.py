@@ -63,8 +63,8 @@ class Elsewhere:
     """What cannot be measured here."""
 
     compressed_bytes: float = 18.6
-    """On a real TimescaleDB 2.28, 8 million readings with a meter's bytes (docs/engines.md). A space keeps the
-    value in words instead: 6.2 there with made-up values, so this is the careful number."""
+    """On a real TimescaleDB 2.28, 8 million readings with a meter's bytes (docs/engines.md). A space keeps
+    the value in words instead: 6.2 there with made-up values, so this is the careful number."""
     timescale_ingest: float = 1.6
     """Cost of ingest there, as a ratio to plain PostgreSQL (the same run; 0.9 for the COPY alone)."""
     citus_bytes: float = 128.0
