@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -129,11 +129,33 @@ class Run:
         )
 
 
+class _Steps(NamedTuple):
+    """How far it is from one open place to the next; what may be longer or shorter is looked for."""
+
+    to_url: int
+    to_id: int
+    to_key: int
+    to_time: int
+    from_phd: int
+    to_value: int
+    to_again: int
+    to_end: int
+
+    @classmethod
+    def between(cls, pieces: Sequence[str]) -> _Steps:
+        """Of a shape's pieces."""
+        first, second, third, _, after_number, *phd, before_value, after_value, _, last = map(len, pieces)
+        (from_phd,) = phd or (0,)
+        to_value = _TIME_LENGTH + before_value
+        return cls(first, 36 + second, 32 + third, after_number, from_phd, to_value, after_value, last)
+
+
 @dataclass(slots=True)
 class Shape:
     """A learnt shape, and what was read by it so far. `model`: what all rows have in common.
 
-    `pieces`: the text between its open places.
+    `pieces`: the text between its open places. To compare them costs next to nothing, so that an entry costs
+    about a microsecond; what stands in the places is looked at for all rows together.
     """
 
     model: Received
@@ -145,23 +167,15 @@ class Shape:
     entries: list[int] = field(default_factory=list)
 
     def read(self, text: str, place: int, end: int) -> int:
-        """Reads entries from `place` on, as long as they have this shape; where the next one begins.
-
-        `end`: where the last one ends. What stands in an open place is looked at in `run`. A comparison of
-        long pieces costs next to nothing, so that an entry costs about a microsecond.
-        """
+        """Reads the entries from `place` to `end` that have this shape; where the next one begins."""
         first, second, third, _, after_number, *phd, before_value, after_value, _, last = self.pieces
-        after_phd = phd[0] if phd else ""
-        # From one open place to the next; what may be longer or shorter is looked for.
-        to_url, to_id, to_key = len(first), 36 + len(second), 32 + len(third)
-        to_time, from_phd = len(after_number), len(after_phd)
-        to_value, to_again, to_end = _TIME_LENGTH + len(before_value), len(after_value), len(last)
+        after_phd, step = phd[0] if phd else "", _Steps.between(self.pieces)
         starts, find, row, mark = text.startswith, text.find, self.rows.append, self.marks.append
+        to_url, to_id, to_key, to_time, from_phd, to_value, to_again, to_end = step
         while place < end and starts(first, place):
             url = place + to_url
             fhir_id = url + to_id
-            key = fhir_id + to_key
-            number = key + _TIME_LENGTH + 1
+            number = (key := fhir_id + to_key) + _TIME_LENGTH + 1
             stop = find("/", number, number + 8)
             time = stop + to_time
             if after_phd:

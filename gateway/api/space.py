@@ -17,8 +17,9 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import Response
 
 from fhir_mapping import ingest
+from fhir_mapping.asked import Deletion
 from fhir_mapping.errors import NotTaken
-from fhir_mapping.ingest import Deletion, EntriesRefused, NotABundle, TooManyEntries, Transaction
+from fhir_mapping.ingest import EntriesRefused, NotABundle, TooManyEntries, Transaction
 from fhir_mapping.opaque import ReadingIds
 from gateway import metrics
 from gateway.api import auth, fhir, grants, outcomes
@@ -28,7 +29,8 @@ from gateway.api.health import Watch, watch
 from gateway.api.outcomes import FHIR_TYPE, Issue, Refused, refused
 from gateway.api.pressure import Pressure, Visitors, room_for_ingest
 from gateway.api.problems import Problem
-from gateway.space.transaction import Feed, Taken, take
+from gateway.space.taken import Taken
+from gateway.space.transaction import Feed, take
 from storage import tenants
 from storage.database import Database
 from storage.errors import ValueNotStorable

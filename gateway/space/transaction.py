@@ -7,26 +7,28 @@ is another's answers as what is not there.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-import numpy.typing as npt
 
 from device_profiles.reading import ReadingSeries
-from fhir_mapping.bundle import answer, answers, transaction_response
+from fhir_mapping.asked import Creation, Deletion, Person, Replacement
+from fhir_mapping.bundle import answer, answers
 from fhir_mapping.errors import NotAnOpaqueId
 from fhir_mapping.identifiers import device_digest
-from fhir_mapping.ingest import Creation, Deletion, Person, Replacement, Transaction
+from fhir_mapping.ingest import Transaction
 from fhir_mapping.opaque import ReadingIds
 from fhir_mapping.opaque import ReadingKey as OpaqueKey
-from fhir_mapping.received import Received, joined, series_of
+from fhir_mapping.received import Received, series_of
 from gateway.api.outcomes import Issue, Refused, refused
+from gateway.space.batches import Batch
 from gateway.space.references import Named, References
+from gateway.space.taken import Revised, Taken
 from storage import devices, erasure, ingest, revisions, tenants
 from storage.annotations import ReadingKey
 from storage.connection import Connection
@@ -63,30 +65,6 @@ _STATUS: Final[Mapping[type[RevisionRefused], HTTPStatus]] = {
 
 Key = TypeVar("Key", bound=Hashable)
 Observed = TypeVar("Observed", Creation, Replacement)
-
-
-class Revised(NamedTuple):
-    """What became of one Observation: its name, `Observation/{id}`, and its version."""
-
-    name: str
-    version: Version
-
-
-@dataclass(slots=True)
-class Taken:
-    """What became of a transaction: answers by the first entry that each is for, and what was revised.
-
-    `created` readings are new, `known` ones are there already or were told a version of.
-    """
-
-    created: int = 0
-    known: int = 0
-    answers: dict[int, bytes] = field(default_factory=dict)
-    revised: list[Revised] = field(default_factory=list)
-
-    def response(self) -> bytes:
-        """The Bundle that answers."""
-        return transaction_response([self.answers[entry] for entry in sorted(self.answers)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,20 +278,20 @@ class _Work:
             self.taken.known += len(batch.entries) - created.stored
             self._tell_created(batch, created)
 
-    def _batches(self) -> Iterable[tuple[StoredDevice, _Batch]]:
-        parts: dict[str, list[_Batch]] = {}
+    def _batches(self) -> Iterable[tuple[StoredDevice, Batch]]:
+        parts: dict[str, list[Batch]] = {}
         for run in self._asked.runs:
             device = self._devices[run.model.digest]
             series = run.series(self._patient.patient_id, self._patient.uuid, device.device_id, device.device)
-            parts.setdefault(run.model.digest, []).append(_Batch(run.entries, series))
+            parts.setdefault(run.model.digest, []).append(Batch(run.entries, series))
         for device, made in self._by_device(self._asked.creations):
             series = self._series(device, [one.said for one in made])
             entries = np.array([one.entry for one in made], np.int64)
-            parts.setdefault(made[0].said.digest, []).append(_Batch(entries, series))
-        of_device = [(self._devices[digest], _Batch.joined(of)) for digest, of in parts.items()]
+            parts.setdefault(made[0].said.digest, []).append(Batch(entries, series))
+        of_device = [(self._devices[digest], Batch.joined(of)) for digest, of in parts.items()]
         return sorted(of_device, key=lambda pair: pair[0].device_id)
 
-    def _tell_created(self, batch: _Batch, created: Created) -> None:
+    def _tell_created(self, batch: Batch, created: Created) -> None:
         """Answers; those of entries that stand together and are all new as one."""
         ids = self._feed.ids.columns(batch.series).tolist()
         entries = batch.entries
@@ -381,23 +359,6 @@ class _Work:
             device_id=np.full(len(series), device.device_id, np.int32),
             devices={device.device_id: device.device},
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    """Readings of one device to be there, and the numbers of their entries."""
-
-    entries: npt.NDArray[np.int64]
-    series: ReadingSeries
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Batch]) -> _Batch:
-        """All of them in the order of the Bundle."""
-        if len(parts) == 1:
-            return parts[0]
-        entries = np.concatenate([part.entries for part in parts])
-        order = np.argsort(entries)
-        return cls(entries[order], joined([part.series for part in parts]).take(order))
 
 
 def _reading_key(key: OpaqueKey) -> ReadingKey:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from fhir_mapping import ingest, received
+from fhir_mapping import asked, received
 from gateway.api import auth, outcomes
 from gateway.api import space as writing_side
 from gateway.language import translate
@@ -54,7 +54,7 @@ def test_a_refusal_repeats_nothing_of_what_was_sent(space: RunningSpace) -> None
 def test_every_sentence_of_a_space_has_its_french() -> None:
     sentences = [
         text
-        for module in (auth, outcomes, writing_side, transaction, received, ingest)
+        for module in (auth, outcomes, writing_side, transaction, received, asked)
         for name, text in vars(module).items()
         if name.isupper() and isinstance(text, str) and text.count(" ") > 3 and name != "SCOPE"
     ]
