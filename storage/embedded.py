@@ -303,7 +303,7 @@ class EmbeddedServer:
                     path.unlink()
 
     def _unlink_stale_socket(self, folder: Path) -> None:
-        """The socket's own lock names a pid too: PostgreSQL does not start as long as a process has that number.
+        """The socket's own lock names a pid too: PostgreSQL does not start while a process has that number.
 
         Nothing is lost with it: no server of this home answers or lives, and the data have a better lock.
         """
