@@ -36,6 +36,13 @@ CONNECT_LIMIT = 5
 
 _SQL = statements("engine_report")
 
+_OF_ENGINE = {
+    Engine.PLAIN: ("sizes_plain", "rows_plain", "months_plain"),
+    Engine.TIMESCALE: ("sizes_timescale", "rows_timescale", "months_timescale"),
+    Engine.CITUS: ("sizes_citus", "rows_citus", "months_plain"),
+}
+"""The statements for tables' bytes, for rows, and for months."""
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -193,9 +200,10 @@ async def _roles(
 
 
 async def _holdings(conn: Connection, engine: Engine) -> Holdings:
-    sizes = dict(await _rows(conn, f"sizes_{engine}"))
-    (counted,) = await _rows(conn, f"rows_{engine}")
-    (months,) = await _rows(conn, "months_timescale" if engine is Engine.TIMESCALE else "months_plain")
+    of_sizes, of_rows, of_months = _OF_ENGINE[engine]
+    sizes = dict(await _rows(conn, of_sizes))
+    (counted,) = await _rows(conn, of_rows)
+    (months,) = await _rows(conn, of_months)
     in_rows = in_columns = None
     jobs: tuple[Job, ...] = ()
     machines: tuple[Machine, ...] = ()

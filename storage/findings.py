@@ -110,8 +110,8 @@ class CoordinatorUnnamed(Finding):
     """The machines do not know where the coordinator is: a month could not be made."""
 
     sentence = (
-        "The cluster does not know where its coordinator is. Run there: "
-        "SELECT citus_set_coordinator_host('its name', its port)"
+        "The cluster does not know where its coordinator is. Call there, as its superuser, the function "
+        "citus_set_coordinator_host with the coordinator's name and port."
     )
 
 

@@ -1,7 +1,3 @@
--- name: has_schema
--- Whether anything of ours is there.
-SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'passerelle')
-
 -- name: about_role
 -- What a role may do: whether it is above all rights, whether it can take the owner's place, how many tables it
 -- can touch itself, whether it stores readings, whether it can delete one, and what lets it fill a disk.
