@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from benchmarks import decode, history, outbox, render, search, startup, store, sync
+from benchmarks import decode, history, ingest, outbox, render, search, startup, store, sync
 from benchmarks.table import print_table
 
 
@@ -13,7 +13,7 @@ def main() -> int:
     print(f"Python {platform.python_version()}, {platform.machine()}, {platform.system()}\n")
     rows = [
         row
-        for measured in (decode, sync, store, history, outbox, render, search, startup)
+        for measured in (decode, sync, store, ingest, history, outbox, render, search, startup)
         for row in measured.run()
     ]
     print_table(rows)

@@ -141,7 +141,10 @@ def through(gateway: Gateway, server: Server, home: Path, told: Sequence[bytes])
 
 
 async def measure(home: Path) -> list[Row]:
-    one, several, ours, again = [], [], [], []
+    one: list[Cost] = []
+    several: list[Cost] = []
+    ours: list[Cost] = []
+    again: list[Cost] = []
     async with Database.open(home) as database:
         async with database.writer() as conn:
             code = await new_code(conn, await find(conn, "default", START), START, START.replace(year=2100))
