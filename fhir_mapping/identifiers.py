@@ -15,12 +15,13 @@ only a serial number is known, the digest stands in its place, on which gateways
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from device_profiles.reading import DeviceIdentity
+from device_profiles.reading import DeviceIdentity, Kind
 
 URI_SYSTEM: Final = "urn:ietf:rfc:3986"
 DEVICE: Final = "urn:passerelle:device"
@@ -43,6 +44,12 @@ def device_digest(patient: UUID, identity: DeviceIdentity) -> str:
         return identity.value
     parts = (patient.bytes, identity.scheme.encode(), identity.value.encode("utf-8", "replace"))
     return sha256(b"\0".join(parts)).hexdigest()[:32]
+
+
+def reading_identifier(digest: str, recorded_at: int, sequence: int, ordinal: int, kind: Kind) -> str:
+    """The value of our identifier of a reading. `recorded_at`: microseconds since 1970."""
+    moment = datetime(1970, 1, 1) + timedelta(microseconds=recorded_at)  # noqa: DTZ001 - as written, without zone
+    return f"{digest}/{moment.isoformat()}/{sequence}/{ordinal}/{kind.slug}"
 
 
 def is_file(identity: DeviceIdentity) -> bool:

@@ -22,13 +22,17 @@ _ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,64}"')
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one entry. Texts are empty where the space says nothing."""
+    """What became of one entry. Texts are empty where the space says nothing.
+
+    `identifiers`: of the resource, where the space shows it.
+    """
 
     status: int
     resource_type: str = ""
     fhir_id: str = ""
     etag: str = ""
     words: str = ""
+    identifiers: frozenset[str] = frozenset()
 
     @property
     def done(self) -> bool:
@@ -92,7 +96,16 @@ def _outcome(entry: Mapping[str, Any]) -> Outcome:
     if not fhir_id and isinstance(resource.get("id"), str):
         kind, fhir_id = str(resource.get("resourceType")), resource["id"]
     words = "" if 200 <= status < 300 else _words(response.get("outcome") or {})
-    return Outcome(status, kind, fhir_id, etag, words)
+    return Outcome(status, kind, fhir_id, etag, words, _identifiers(resource))
+
+
+def _identifiers(resource: Mapping[str, Any]) -> frozenset[str]:
+    found = resource.get("identifier")
+    return frozenset(
+        one["value"]
+        for one in (found if isinstance(found, list) else ())
+        if isinstance(one, Mapping) and isinstance(one.get("value"), str)
+    )
 
 
 def _issues(body: Any) -> Iterator[Mapping[str, Any]]:

@@ -113,6 +113,11 @@ class SpaceClient:
     async def __aexit__(self, *problem: Any) -> None:
         await self._http.__aexit__(*problem)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a Passerelle space."""
+        return self._entrance.registered
+
     async def enter(self) -> None:
         """Get a token now, to see whether the space lets this gateway in. Raises as `request`."""
         await self._valid_token()

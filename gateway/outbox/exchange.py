@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import numpy as np
 import numpy.typing as npt
 
-from gateway.outbox import answers, limits
+from gateway.outbox import answers, belief, limits
 from gateway.outbox.answers import Outcome
 from gateway.outbox.client import FHIR_JSON, SpaceClient
 from gateway.outbox.errors import (
@@ -42,15 +42,13 @@ from storage.spaces import Space
 
 Rows = npt.NDArray[np.intp]
 
-_HEADERS: Final = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON, "Prefer": "return=minimal"}
+_HEADERS: Final = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON}
 _OF_A_RECORD: Final = {400, 404, 409, 410, 412, 422}
 """Statuses that may be one reading's fault; any other is the space's, or the gateway's."""
 _CONFLICT: Final = {409, 412}
 _NOT_THERE: Final = {404, 410}
 _READERS: Final = 8
 """Reads at a time, where versions have to be looked at."""
-_NOT_COMPARED: Final = ("id", "meta", "text", "subject", "device")
-"""What a server may call otherwise without saying anything else of a reading."""
 
 
 class PageIsOld(Exception):
@@ -160,7 +158,11 @@ class Exchange:
         return await self._refused(answer, transaction)
 
     async def _post(self, transaction: Transaction) -> httpx.Response:
-        return await self.client.request("POST", self.client.fhir, content=transaction.body, headers=_HEADERS)
+        # Another's server is asked to show what it has: then it shows too in which order it answers.
+        prefer = {"Prefer": "return=minimal" if self.client.is_ours else "return=representation"}
+        return await self.client.request(
+            "POST", self.client.fhir, content=transaction.body, headers=_HEADERS | prefer
+        )
 
     async def _note_sending(self, rows: Rows) -> None:
         """Writes down that these may be there from now on. Raises PageIsOld."""
@@ -195,7 +197,7 @@ class Exchange:
 
     async def _settle(self, transaction: Transaction, found: list[Outcome]) -> None:
         """Keeps what the space says that it has. Raises SpaceAnswersOddly before anything is believed."""
-        self._check(transaction, found)
+        self._believe(transaction, found)
         results: list[_Result] = []
         conflicts: list[int] = []
         failed = False
@@ -215,20 +217,8 @@ class Exchange:
         if failed:
             raise SpaceUnreachable(space=self.client.base, answered=True)
 
-    def _check(self, transaction: Transaction, found: list[Outcome]) -> None:
-        """That an answer is of these entries, in this order, as far as it shows."""
-        readings = found[transaction.around :]
-        odd = any(outcome.resource_type == "Observation" for outcome in found[: transaction.around])
-        odd |= any(outcome.done and outcome.resource_type not in {"Observation", ""} for outcome in readings)
-        names = []
-        for row, created, outcome in zip(
-            transaction.rows.tolist(), transaction.creates, readings, strict=True
-        ):
-            name = outcome.fhir_id if created else outcome.fhir_id or self.page.remote_id[row]
-            odd |= outcome.done and not name
-            odd |= outcome.done and not created and name != self.page.remote_id[row]
-            names += [name] if outcome.done else []
-        if odd or len(set(names)) != len(names):
+    def _believe(self, transaction: Transaction, found: list[Outcome]) -> None:
+        if not belief.fits(self.page, transaction, found):
             raise SpaceAnswersOddly(space=self.client.base)
 
     def _created(self, row: int, outcome: Outcome) -> _Result:
@@ -344,7 +334,8 @@ class Exchange:
             etag = answer.headers.get("ETag") or answers.version_of(resource)
         except (ValueError, AttributeError):
             raise SpaceAnswersOddly(space=base) from None
-        same = _said(resource) == _said(json.loads(self.writer.rendered(page, row), parse_float=Decimal))
+        ours = json.loads(self.writer.rendered(page, row), parse_float=Decimal)
+        same = belief.said(resource) == belief.said(ours)
         digest = int(page.now[row]) if same else UNSURE
         return _Result(row, State.TOLD, digest, page.remote_id[row], etag, version)
 
@@ -355,7 +346,7 @@ class Exchange:
         if not answer.is_success:
             raise SpaceContends(space=self.client.base)
         found = answers.outcomes(answer, probe.entries, self.client.base)
-        self._check(probe, found)
+        self._believe(probe, found)
         results = [
             _Result(row, State.TOLD, UNSURE, one.fhir_id, one.etag, int(self.page.version[row]))
             for row, one in zip(rows.tolist(), found[probe.around :], strict=True)
@@ -403,10 +394,6 @@ class Exchange:
 def _halves(rows: Rows) -> list[Rows]:
     middle = len(rows) // 2
     return [rows[:middle], rows[middle:]]
-
-
-def _said(resource: Any) -> Any:
-    return {name: value for name, value in resource.items() if name not in _NOT_COMPARED}
 
 
 def _now() -> datetime:

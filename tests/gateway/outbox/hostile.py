@@ -29,6 +29,7 @@ FAULTS = (
     "not a bundle",
     "one entry too few",
     "reversed answer",
+    "two answers swapped",
     "a page in html",
     "redirect",
 )
@@ -185,7 +186,9 @@ class HostileSpace:
             return False
         return await self._say(writer, status, *self._spoilt(answer, fault), cut=fault == "cut in answer")
 
-    def _spoilt(self, answer: Any, fault: str | None) -> tuple[Any, dict[str, str]]:
+    def _spoilt(  # noqa: PLR0911 - a way for each fault
+        self, answer: Any, fault: str | None
+    ) -> tuple[Any, dict[str, str]]:
         entries = answer.get("entry") if isinstance(answer, dict) else None
         if fault == "malformed answer":
             return b'{"resourceType":"Bundle","entry":[{"response', {}
@@ -197,6 +200,8 @@ class HostileSpace:
             return {**answer, "entry": entries[:-1]}, {}
         if fault == "reversed answer" and entries:
             return {**answer, "entry": entries[::-1]}, {}
+        if fault == "two answers swapped" and entries and len(entries) > 3:
+            return {**answer, "entry": [*entries[:-2], entries[-1], entries[-2]]}, {}
         return answer, {}
 
     async def _say(
@@ -234,7 +239,8 @@ class HostileSpace:
         try:
             for number, entry in enumerate(entries[: len(entries) // 2] if half else entries):
                 try:
-                    answers.append({"response": self._entry(number, entry, names)})
+                    response = self._entry(number, entry, names)
+                    answers.append({"response": response, **self._shown(response)})
                 except Refused as refused:
                     if self.atomic:
                         raise
@@ -247,6 +253,12 @@ class HostileSpace:
             entry = refused.entry if self.names_entries else None
             return refused.status, outcome(refused.words, entry)
         return 200, {"resourceType": "Bundle", "type": "transaction-response", "entry": answers}
+
+    def _shown(self, response: dict[str, Any]) -> dict[str, Any]:
+        """The resource itself, as is asked for by `Prefer: return=representation`."""
+        kind, _, rest = response.get("location", "").partition("/")
+        held = self.held.get(kind, {}).get(rest.partition("/")[0])
+        return {} if held is None else {"resource": {**held.now, "id": held.fhir_id}}
 
     def _read(self, path: str) -> tuple[int, Any]:
         held = self.held["Observation"].get(path.rpartition("/")[2])
