@@ -23,6 +23,9 @@ from storage.connection import Connection
 from storage.database import Database
 from storage.spaces import Space
 
+_held_here: set[str] = set()
+"""What this process holds: in a container the next one often has the same number."""
+
 _LOOK: Final = 0.5
 """Seconds between two looks whether another process is done."""
 
@@ -50,14 +53,24 @@ class Claim:
             yield False
             return
         keeping = asyncio.create_task(self._keep())
+        _held_here.add(self._by)
+        ends = False
         try:
             yield True
+        except asyncio.CancelledError:
+            ends = True  # the process does, and its database is closing: who comes next sees that we are gone
+            raise
         finally:
+            _held_here.discard(self._by)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            with contextlib.suppress(PasserelleError):  # then its time ends by itself
-                async with self._database.writer() as conn:
-                    await job_claims.release(conn, self._job, self._by, datetime.now(UTC), self._patient_id)
+            if not ends:
+                await self._give_back()
+
+    async def _give_back(self) -> None:
+        with contextlib.suppress(PasserelleError):  # then its time ends by itself
+            async with self._database.writer() as conn:
+                await job_claims.release(conn, self._job, self._by, datetime.now(UTC), self._patient_id)
 
     async def _taken(self) -> bool:
         async with self._database.writer() as conn:
@@ -97,6 +110,8 @@ def _died_here(holder: str) -> bool:
     process = rest.partition("-")[0]
     if machine != _machine() or os.name != "posix" or not process.isdigit():  # elsewhere signal 0 is a signal
         return False
+    if int(process) == os.getpid():
+        return holder not in _held_here
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.outbox import claim, limits
 from gateway.outbox.exchange import Exchange
 from gateway.outbox.feeder import _Feeder, _Work
-from storage import erasure
+from storage import erasure, job_claims
 from storage.annotations import AnnotationKind
 from storage.database import Database
 from tests.gateway.outbox.homes import fed, key_of, shown
@@ -78,3 +82,26 @@ async def test_whatever_step_it_dies_at(
                 continue
         assert shown(server) == await home.expected()
         assert (await home.feed()).told == 0
+
+
+async def test_a_claim_of_a_process_that_is_gone_is_taken_over_at_once_and_another_machine_s_is_not(
+    database: Database, tmp_path: Path
+) -> None:
+    async with fed(database, tmp_path, HostileSpace()) as home:
+        gone = await asyncio.create_subprocess_exec("true")
+        await gone.wait()
+        for machine, pid, taken_over in (
+            (claim._machine(), gone.pid, True),
+            (claim._machine(), os.getpid(), True),  # a process of before that had our number
+            (claim._machine(), os.getppid(), False),
+            ("0123456789abcdef", gone.pid, False),
+        ):
+            async with database.writer() as conn:
+                by, now = f"{machine}-{pid}-x", datetime.now(UTC)
+                job = f"feed {home.space.space_id}"
+                held = await job_claims.claim(conn, job, by, now, limits.CLAIM_LIFE, home.patient.patient_id)
+                assert held
+            async with claim.Claim(database, home.space).held() as ours:
+                assert ours is taken_over
+            async with database.writer() as conn:
+                await job_claims.release(conn, job, by, now, home.patient.patient_id)
