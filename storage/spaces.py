@@ -66,13 +66,12 @@ class Space:
 class Pending:
     """What a space is to be told: stretches of `recorded_at` by device, and whether it is to erase something.
 
-    `last_entry_id`: with this all entries up to that one are told. `whole`: no more entries wait behind them.
+    `last_entry_id`: with this all entries up to that one are told.
     """
 
     last_entry_id: int
     stretches: Mapping[int, tuple[Range, ...]]
     erases: bool
-    whole: bool
 
 
 async def space_id_at(conn: Connection, patient_id: int, url: str) -> UUID:
@@ -181,7 +180,7 @@ async def pending(conn: Connection, space: Space) -> Pending:
     entries = [entry for entry in found if entry.entry_id <= end]
     last = entries[-1].entry_id if entries else space.told_entry_id
     erases = any(entry.change is Change.ERASED for entry in entries)
-    return Pending(last, _stretches(entries), erases, whole=len(found) < ENTRIES)
+    return Pending(last, _stretches(entries), erases)
 
 
 def _stretches(entries: list[Entry]) -> Mapping[int, tuple[Range, ...]]:
