@@ -80,6 +80,15 @@ def having(pattern: str) -> dict[str, str]:
     return {where: said for where, said in STATEMENTS.items() if re.search(pattern, said, re.IGNORECASE)}
 
 
+def test_no_function_of_ours_stands_within_a_query_of_rows() -> None:
+    """`cannot execute a distributed query from a query on a shard`: it would be run where the rows are."""
+    ours = r"passerelle\.(?:devices_measuring|windows|stretches|page_rows|something_beside|bearer)\("
+    for where, said in having(ours).items():
+        for one in said.split(" LOOP "):
+            rows = re.search(r"(?:FROM|JOIN) passerelle\.\w+ \w+ (?:WHERE|JOIN|ON)", one)
+            assert not rows or not re.search(ours, one), where
+
+
 @pytest.mark.parametrize(
     "form",
     [

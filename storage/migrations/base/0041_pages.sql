@@ -281,7 +281,9 @@ BEGIN
     IF who.period_start IS NULL AND who.period_end IS NULL THEN
         IF who.kinds IS NOT NULL THEN
             -- What no segment places is in no day's summary.
-            shown := passerelle.devices_measuring(who.patient_id, who.kinds, '-infinity', 'infinity') || ARRAY(
+            -- Two statements: a function of ours within a distributed query would be run where the rows are.
+            shown := passerelle.devices_measuring(who.patient_id, who.kinds, '-infinity', 'infinity');
+            shown := shown || ARRAY(
                 SELECT s.device_id FROM passerelle.clock_segment s
                     JOIN passerelle.reading r ON r.patient_id = s.patient_id AND r.device_id = s.device_id
                       AND r.sequence BETWEEN s.first_sequence AND s.last_sequence
