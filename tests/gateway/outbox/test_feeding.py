@@ -293,6 +293,21 @@ async def test_a_history_is_walked_in_pages_of_bounded_size(
         assert max(len(body) for body in server.bodies) < 7 * 2500
 
 
+async def test_a_device_s_readings_arrive_in_their_order_however_often_it_fails(
+    database: Database, tmp_path: Path
+) -> None:
+    server = HostileSpace(most_entries=9)
+    async with fed(database, tmp_path, server) as home:
+        for begin in (0, 20, 40):
+            await store(database, home.device, [glucose(number) for number in range(begin, begin + 20)])
+        server.faults.extend(fault for fault in FAULTS for _ in range(2))
+        while server.faults:
+            await home.try_to_feed()
+        await home.feed()
+        arrived = [int(one.split("/")[2]) for one in server.observations()]
+        assert arrived == list(range(60))
+
+
 async def test_a_device_of_another_process_that_commits_late_is_not_passed_over(
     database: Database, tmp_path: Path
 ) -> None:
