@@ -97,7 +97,6 @@ def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
     assert read(whole).status_code == 401
     shares = at_home.json("share", "list", *ADA)
     assert [share["state"] for share in shares] == ["revoked"]
-    at_home.run("grant", "revoke", "00000000-0000-4000-8000-000000000000", *there, status=1)
 
 
 def _given_by_the_operator(at_home: CommandLine, space: CommandLine, address: str) -> None:
@@ -121,15 +120,7 @@ def test_a_grant_is_given_where_the_space_s_own_database_is(passerelle: CommandL
         here = passerelle.with_environment(PASSERELLE_PUBLIC_URL=address)
         created = ("grant", "create", *ADA, "--to", "A study", "--until", UNTIL)
         assert counted(here.json(*created)) == 11
-        assert counted(here.json(*created, "--days", "3")) == 0
-        assert counted(here.json(*created, "--kinds", "blood-glucose", "--from", "2000-01-01")) == 11
-        assert counted(here.json(*created, "--to-date", "2001-01-01")) == 0
+        assert counted(here.json(*created, "--kinds", "blood-glucose", "--to-date", "2001-01-01")) == 0
         assert "blood-glucose" in here.run(*created, "--kinds", "colour", status=1).stderr
-        here.run(*created[:-1], "2001-01-01", status=1)
-        here.run(*created, "--from", "2026-02-01", "--to-date", "2026-01-01", status=1)
         here.run(*created, "--from", "2026-02-01", "--days", "3", status=2)
-        listed = here.json("grant", "list", *ADA)
-        assert len(listed) == 4
-        assert [len(grant["looks"]) for grant in listed] == [1, 1, 1, 1]
-        said = here.run(*created).stdout
-        assert f"{address}/fhir" in said
+        assert [len(grant["looks"]) for grant in here.json("grant", "list", *ADA)] == [1, 1]
