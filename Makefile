@@ -1,6 +1,6 @@
 # make demo     sets everything up and shows the whole way of a measurement
 # make test     sets everything up and passes the tests
-# make test-long  thousands of generated histories of a store, each beside a plain model (about an hour)
+# make test-long  thousands of generated histories of a store, each beside a plain model (HISTORIES=4000)
 # make test-database PASSERELLE_TEST_DATABASE=ADDRESS
 #               the tests of the store and the journeys on a server of yours: PostgreSQL, TimescaleDB or Citus
 # make check    style, types, and who may import whom
@@ -48,7 +48,7 @@ test: $(TOOLS) $(NODE_MODULES)
 	@.venv/bin/python -m pytest -rs
 
 test-long: $(TOOLS)
-	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest -s tests/storage/test_histories.py
+	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py
 
 test-database: $(TOOLS) $(NODE_MODULES)
 	@test -n "$$PASSERELLE_TEST_DATABASE" || { echo "Name a server: make test-database \

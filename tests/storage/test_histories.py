@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ from tests.conftest import DATABASE
 from tests.storage.model import EPOCH, MEASUREMENTS, Annotated, Key, OneDevice, effective, said, summary
 from tests.storage.samples import columns_of, meal
 
-EXAMPLES, STEPS = (4000, 20) if os.environ.get("HYPOTHESIS_PROFILE") == "long" else (50, 15)
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+EXAMPLES, STEPS = (int(os.environ.get("HISTORIES", "4000")), 12) if LONG else (15 if DATABASE else 50, 12)
 
 QUICK = bool(os.environ.get("NO_SHRINKING"))
 """While looking for what is wrong, not for the smallest case of it."""
@@ -112,7 +114,7 @@ class One:
 raws = st.sampled_from(sorted(MEASUREMENTS))
 ones = st.builds(One, st.sampled_from(MOMENTS), st.integers(0, 4), raws, st.none() | st.integers(1, 4))
 runs = st.builds(
-    Run, st.integers(0, 300), st.integers(100, 250), st.lists(raws, min_size=1, max_size=3).map(tuple)
+    Run, st.integers(0, 300), st.integers(100, 130), st.lists(raws, min_size=1, max_size=3).map(tuple)
 )
 batches = st.lists(ones, max_size=8) | st.tuples(runs).map(list) | st.tuples(runs, ones).map(list)
 
@@ -194,8 +196,8 @@ class Histories(RuleBasedStateMachine):
     @initialize(zone=st.sampled_from(ZONES))
     def begin(self, zone: str) -> None:
         type(self).ran += 1
-        if self.ran % 500 == 0:
-            print(f"{self.ran} histories", flush=True)
+        if LONG and self.ran % 100 == 0:
+            print(f"{self.ran} histories", file=sys.__stderr__, flush=True)
         self.models = (OneDevice(), OneDevice())
 
         async def made(conn: Connection) -> tuple[int, list[StoredDevice]]:
@@ -504,7 +506,7 @@ def test_every_history_ends_with_the_store_equal_to_a_plain_model(
             )
         finally:
             runner.run(opening.__aexit__(None, None, None))
-    if EXAMPLES > 1000:
+    if LONG:
         with capsys.disabled():
             print(f"\n{Histories.ran} histories, each equal to the model")
     assert Histories.ran >= EXAMPLES
