@@ -14,7 +14,9 @@ from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
 from storage.patients import Patient
 from tests import servers
-from tests.servers import DATABASE
+
+DATABASE = servers.shared().owner if servers.DATABASE else None
+"""The session's own database on a server that was named; None: the embedded one."""
 
 
 def pytest_report_header() -> list[str]:

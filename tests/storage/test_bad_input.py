@@ -143,6 +143,7 @@ async def patients_named(database: Database, name: str) -> Patient:
         return await patients.find(conn, name)
 
 
+@pytest.mark.embedded
 async def test_ten_thousand_patients_made_in_a_loop_cost_the_same_each(database: Database) -> None:
     """The time of the server alone: what the last thousand cost it beside the first."""
     run = uuid4()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from storage import annotations, job_claims, readings, spaces
 from storage.annotations import AnnotationKind, ReadingKey
 from storage.database import Database
@@ -55,6 +57,7 @@ async def test_a_space_that_was_to_be_left_alone_until_a_year_from_now_is_fed(
         assert space.key in [each.key for each in await spaces.due(conn, NOW, wait)]
 
 
+@pytest.mark.embedded
 async def test_what_is_stored_and_said_afterwards_is_there_and_what_was_withdrawn_stays_so(
     database: Database, patient: Patient
 ) -> None:

@@ -27,6 +27,8 @@ from storage.embedded import EmbeddedServer, erase
 from tests.storage.samples import glucose, new_device, store
 from tests.storage.test_embedded import HOLDER
 
+pytestmark = pytest.mark.embedded
+
 STORING = """
 import asyncio, sys
 from pathlib import Path

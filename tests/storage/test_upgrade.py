@@ -23,6 +23,8 @@ from storage.embedded import EmbeddedServer, erase
 from storage.errors import ServerOfAnotherMajor, UpgradeFailed
 from tests.storage.samples import START, glucose, new_device, store
 
+pytestmark = pytest.mark.embedded
+
 OLDER = 15
 
 UPGRADING = """
