@@ -48,6 +48,12 @@ class NotFedThere(SpaceError):
     )
 
 
+class SpaceUnclear(SpaceError):
+    """A person feeds several spaces, and none is named."""
+
+    sentence = "This person feeds several spaces: {spaces}. Name the one that is meant with --space."
+
+
 class PeriodEmpty(PasserelleError):
     """A period that ends before it begins."""
 
@@ -141,14 +147,15 @@ class Wish:
 
 
 async def create(home: Home, name: str, space: str | None, wish: Wish, *, link: bool = False) -> Granted:
-    """Grant somebody to read a person's readings in a space; `space` None: in this home's own database.
+    """Grant somebody to read a person's readings in a space; which one where `space` is None: see `where`.
 
-    `link`: a sealed link carries the token. Raises UnknownPatient, UnknownSpace, NotFedThere, KindUnknown,
-    PeriodEmpty, EndInThePast, EndTooFar, SpaceError.
+    `link`: a sealed link carries the token. Raises UnknownPatient, UnknownSpace, SpaceUnclear, NotFedThere,
+    KindUnknown, PeriodEmpty, EndInThePast, EndTooFar, SpaceError.
     """
     now = datetime.now(UTC)
     async with home.database.writer() as conn:
         patient = await person(conn, name)
+        space = await where(conn, patient, space)
     start, end = wish.bounds.period(patient, now)
     ends_at = wish.bounds.ends_at(patient, now) or now + sharing.DEFAULT_LIFE
     terms = Terms(wish.grantee, wish.organisation, wish.purpose, kinds_named(wish.kinds), start, end, ends_at)
@@ -172,6 +179,19 @@ async def create(home: Home, name: str, space: str | None, wish: Wish, *, link: 
             home, patient, access, grant_id, label=wish.grantee, expires_at=ends_at
         )
     return Granted(grant_id, token, fhir, ends_at, made)
+
+
+async def where(conn: Connection, patient: Patient, space: str | None) -> str | None:
+    """The space that is meant: the one named, else the only one that the person feeds, else this home's own.
+
+    None for this home's own. Raises SpaceUnclear.
+    """
+    if space is not None:
+        return space
+    fed = [each.url for each in await spaces.of_patient(conn, patient.patient_id) if not each.disconnected_at]
+    if len(fed) > 1:
+        raise SpaceUnclear(spaces=", ".join(fed))
+    return fed[0] if fed else None
 
 
 async def person(conn: Connection, name: str) -> Patient:
@@ -233,6 +253,7 @@ async def followed(home: Home, name: str, space: str | None) -> list[dict[str, A
     """A person's grants with who looked when at what, the newest first. Raises as `create`."""
     async with home.database.writer() as conn:
         patient = await person(conn, name)
+        space = await where(conn, patient, space)
         if space is None:
             return await told(conn, patient.patient_id)
     async with await _space(home, patient, space) as client:
@@ -277,6 +298,7 @@ async def revoke(home: Home, name: str, space: str | None, grant_id: UUID) -> No
     """End a grant at once, and the links that carry it. Raises UnknownGrant, and as `create`."""
     async with home.database.writer() as conn:
         patient = await person(conn, name)
+        space = await where(conn, patient, space)
         if space is None:
             await grants.revoke(conn, patient.patient_id, grant_id, datetime.now(UTC))
     if space is not None:
@@ -293,6 +315,7 @@ async def narrow(
     now = datetime.now(UTC)
     async with home.database.writer() as conn:
         patient = await person(conn, name)
+        space = await where(conn, patient, space)
         start, end = bounds.period(patient, now)
         ends_at, wanted = bounds.ends_at(patient, now), kinds_named(kinds)
         if space is None:

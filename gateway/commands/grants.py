@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _Space = Annotated[
     str | None,
-    typer.Option("--space", metavar="URL", help="A space that they feed; this home's own unless given."),
+    typer.Option(
+        "--space", metavar="URL", help="The space; the one they feed, else this home's own, unless given."
+    ),
 ]
 _Kinds = Annotated[
     str | None,
@@ -88,7 +90,7 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
         terminal.write_json(answer | ({"url": made.url} if made is not None else {}))
         return
     terminal.say(
-        "{who} may read at {fhir} until {end}.", who=to, fhir=granted.fhir, end=_day(granted.ends_at)
+        "{who} may read at {fhir} until {end}.", who=to, fhir=granted.fhir, end=_last_day(granted.ends_at)
     )
     if made is not None:
         terminal.say(
@@ -189,7 +191,7 @@ def _write(grant: dict[str, Any]) -> None:
         "  {state}, made {made}, until {end}",
         state=terminal.tr(_state(grant)),
         made=_day(_moment(grant["made_at"])),
-        end=_day(_moment(grant["ends_at"])),
+        end=_last_day(_moment(grant["ends_at"])),
     )
     for look in grant["looks"]:
         when = _moment(look["at"]).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -218,6 +220,11 @@ def _state(grant: dict[str, Any]) -> str:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _last_day(end: datetime) -> str:
+    """The last day before an end that is not included."""
+    return _day(end - timedelta(seconds=1))
 
 
 def _day(moment: datetime) -> str:

@@ -84,11 +84,12 @@ def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
     assert (found["pages"], len(set(found["observations"]))) == (3, 11)
     assert found["subject"] == found["access"]["patient"]
 
-    (listed,) = at_home.json("grant", "list", *there)
+    (listed,) = at_home.json("grant", "list", *ADA)  # the only space that they feed is the one that is meant
     assert (listed["id"], listed["grantee"], listed["organisation"]) == (whole["id"], "Dr Weiss", "Clinic")
     assert [look["what"] for look in listed["looks"]][:2] == ["Patient 1", "Observation 3 blood-glucose"]
     told = at_home.with_environment(LC_ALL="fr_FR.UTF-8").run("grant", "list", *there).stdout
     assert "Dr Weiss, Clinic" in told
+    assert f"jusqu’au {UNTIL}" in told
     assert "mesures : blood-glucose" in told
 
     at_home.run("grant", "narrow", whole["id"], *there, "--kinds", "ketone")
