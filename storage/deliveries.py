@@ -131,8 +131,8 @@ async def to_erase(conn: Connection, space: Space, limit: int) -> tuple[ToErase,
 
 async def forget(conn: Connection, space: Space, erased: Sequence[ToErase]) -> None:
     """The space erased these."""
-    columns = {
-        "recorded_at": microseconds([one.recorded_at for one in erased]),
+    columns: dict[str, object] = {
+        "recorded_at": [one.recorded_at for one in erased],
         "sequence": np.array([one.sequence for one in erased], np.int32),
         "device_id": np.array([one.device_id for one in erased], np.int16),
         "ordinal": np.array([one.ordinal for one in erased], np.int16),

@@ -43,13 +43,13 @@ WHERE patient_id = %(patient_id)s AND space_id = %(space_id)s AND state = 9
 ORDER BY recorded_at, sequence, device_id, ordinal LIMIT %(limit)s
 
 -- name: forget
--- A space holds these no longer.
+-- A space holds these no longer. The times come as times: Citus takes none that is computed here.
 DELETE FROM passerelle.delivery AS held
-USING unnest(%(recorded_at)s::int8[], %(sequence)s::int4[], %(device_id)s::int2[], %(ordinal)s::int2[])
+USING unnest(%(recorded_at)s::timestamptz[], %(sequence)s::int4[], %(device_id)s::int2[], %(ordinal)s::int2[])
     AS rows (at, number, device, rank)
 WHERE held.patient_id = %(patient_id)s AND held.space_id = %(space_id)s AND held.state = 9
-    AND held.recorded_at = timestamptz 'epoch' + rows.at * interval '1 microsecond'
-    AND held.sequence = rows.number AND held.device_id = rows.device AND held.ordinal = rows.rank
+    AND held.recorded_at = rows.at AND held.sequence = rows.number AND held.device_id = rows.device
+    AND held.ordinal = rows.rank
 
 -- name: counts
 -- How many readings are in which state at a space.
