@@ -1,4 +1,4 @@
-"""`passerelle tenants`, `passerelle gateways`: for who runs a space, whose people it keeps and who feeds it."""
+"""`passerelle tenants`, `passerelle gateways`: whose people a space keeps, and who feeds it."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def test_read_by_shapes_and_read_one_by_one_a_bundle_says_the_same(body: bytes) 
 @settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_a_damaged_letter_anywhere_is_found_by_both_ways_of_reading(data: st.DataObject) -> None:
-    """Read by shapes learnt from the whole Bundle, and one by one: both take it, and the same, or neither does."""
+    """By shapes learnt from the whole Bundle, and one by one: both take it, and the same, or neither does."""
     place = data.draw(st.integers(len(START), len(SENSOR) - 1))
     letter = data.draw(st.sampled_from(b'0159az"\\{}[]:,-/ \x00\xc3'))
     body = SENSOR[:place] + bytes([letter]) + SENSOR[place + 1 :]
