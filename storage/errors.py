@@ -157,7 +157,7 @@ class EngineChanged(StorageError):
 
     sentence = (
         "This database was set up for {made_for} and has {found} now: make a new database with {found}, and "
-        "bring what is here over with passerelle backup and restore."
+        "bring the rows over as docs/engines.md shows."
     )
 
 

@@ -102,7 +102,7 @@ class TableNotSpread(Finding):
 
     sentence = (
         "The table {table} lies on one machine only, as after a dump was restored. Make a new database, run "
-        "passerelle database migrate there, and bring the rows in with passerelle restore."
+        "passerelle database migrate there, and bring the rows over as docs/engines.md shows."
     )
 
 

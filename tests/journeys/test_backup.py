@@ -13,6 +13,8 @@ from storage.embedded import erase
 from tests.journeys.conftest import ROOT, WEEKS, CommandLine
 from tests.storage.test_embedded import mounted
 
+pytestmark = pytest.mark.embedded
+
 PASSPHRASE = "cheval agrafe pile"
 
 

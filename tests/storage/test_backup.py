@@ -45,6 +45,8 @@ from storage.schema_description import SCHEMAS
 from tests.storage.samples import START, glucose, meal, new_device, segment, store
 from tests.storage.test_embedded import mounted, smallest_files
 
+pytestmark = pytest.mark.embedded
+
 PASSPHRASE = "cheval agrafe pile"
 BATCH = 50
 
