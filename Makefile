@@ -21,6 +21,8 @@ PYTHON ?= $(firstword $(foreach candidate,/usr/bin/python3 python3 python3.14 py
 INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
 RUNTIME := .venv/runtime.stamp
 TOOLS := .venv/tools.stamp
+# Two at a time: each has a PostgreSQL of its own.
+WORKERS ?= 2
 NODE_MODULES := $(if $(shell command -v npm 2>/dev/null),tests/node/node_modules/.stamp)
 
 setup: $(RUNTIME) $(TOOLS)
@@ -45,7 +47,7 @@ demo: $(RUNTIME)
 	@.venv/bin/passerelle demo
 
 test: $(TOOLS) $(NODE_MODULES)
-	@.venv/bin/python -m pytest -rs
+	@.venv/bin/python -m pytest -rs -n $(WORKERS) --dist loadfile
 
 test-long: $(TOOLS)
 	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py
