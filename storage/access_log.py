@@ -101,10 +101,14 @@ async def by_token(
     return await _entries(conn, "by_token", {"token": token_hash, "before": before, "limit": limit})
 
 
-async def record_by_token(conn: Connection, token_hash: bytes, outcome: Outcome, what: str) -> None:
-    """Writes down that the bearer of a grant looked, for the role that serves HTTP."""
+async def record_by_token(conn: Connection, token_hash: bytes, outcome: Outcome, what: str) -> bool:
+    """Writes down that the bearer of a grant looked, for the role that serves HTTP; whether it was.
+
+    A person's own session has no entry, nor has a token that opens nothing, or nothing any more.
+    """
     values = {"token": token_hash, "outcome": int(outcome), "what": what}
-    await conn.execute(_SQL["record_by_token"], values)
+    row = await (await conn.execute(_SQL["record_by_token"], values)).fetchone()
+    return row is not None and row[0] is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,18 @@ class Reading:
         return self.ids.patient(self.reader.patient_id)
 
     async def tell(self, what: str) -> None:
-        """Writes down that somebody looked."""
-        await access_log.record_by_token(self.conn, self.reader.token_hash, Outcome.OPENED, what)
+        """Writes down that somebody looked.
+
+        Raises `Problem` (401) where the grant ended meanwhile: what is not written down is not told.
+        """
+        if not await access_log.record_by_token(self.conn, self.reader.token_hash, Outcome.OPENED, what):
+            raise _ended()
+
+
+def _ended() -> Problem:
+    """The token opens nothing, or nothing any more."""
+    challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return Problem(HTTPStatus.UNAUTHORIZED, NO_GRANT, headers=challenge)
 
 
 def _json_wanted(request: Request) -> None:
@@ -104,8 +114,7 @@ async def _reading(request: Request, conn: Connection, token: bytes) -> Reading:
     """The grant of a token. Raises `Problem`: 401, 406, and 429 for who asks too often."""
     reader = await pages.reader_of(conn, token)
     if reader is None:
-        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        raise Problem(HTTPStatus.UNAUTHORIZED, NO_GRANT, headers=challenge)
+        raise _ended()
     _json_wanted(request)
     state = request.app.state
     wait = state.pressure.gateways.take(reader.grant_id)

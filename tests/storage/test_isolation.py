@@ -242,9 +242,9 @@ async def test_who_looks_by_a_grant_is_written_down(database: Database, patient:
     token = secret()
     grant = await granted(database, patient, token)
     async with database.reader() as conn:
-        await access_log.record_by_token(conn, token, Outcome.OPENED, "14 days of glucose")
-        await access_log.record_by_token(conn, session, Outcome.OPENED, "their own")
-        await access_log.record_by_token(conn, secret(), Outcome.OPENED, "nobody")
+        assert await access_log.record_by_token(conn, token, Outcome.OPENED, "14 days of glucose")
+        assert not await access_log.record_by_token(conn, session, Outcome.OPENED, "their own")
+        assert not await access_log.record_by_token(conn, secret(), Outcome.OPENED, "nobody")
     async with database.reader() as conn:
         (entry,) = await access_log.by_token(conn, session)
     assert (entry.grant_id, entry.who, entry.organisation, entry.purpose) == (

@@ -16,6 +16,9 @@ from fhir.resources.R4B.capabilitystatement import CapabilityStatement
 
 from device_profiles.reading import Kind
 from gateway.api.pressure import Limiter
+from storage import grants, pages
+from storage.connection import Connection
+from storage.pages import GrantReader, ReadPage
 from tests.fhir_mapping.examples import RECORDED, Placed, reading
 from tests.fhir_mapping.test_judges import judged, node, without_node
 from tests.gateway.api.grant_serving import GrantHolder, fed, grant, link, resources, terms
@@ -66,6 +69,28 @@ def test_without_a_grant_nothing_is_answered(space: RunningSpace, path: str, tok
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.json()["issue"][0]["code"] == "login"
+
+
+@pytest.mark.parametrize("search", ["/Observation", "/Observation/{id}"])
+def test_a_look_that_nobody_can_write_down_any_more_sees_nothing(
+    holder: GrantHolder, monkeypatch: pytest.MonkeyPatch, search: str
+) -> None:
+    """The grant ends between the search and its entry in the log."""
+    path = search.format(id=holder.observations("/Observation?_count=30")[0]["id"])
+    name = "page" if search == "/Observation" else "of_keys"
+    taken = getattr(pages, name)
+
+    async def taken_as_it_ends(conn: Connection, reader: GrantReader, *rest: Any) -> ReadPage:
+        found: ReadPage = await taken(conn, reader, *rest)
+        async with holder.space.database.writer() as other:
+            await grants.revoke(other, reader.patient_id, reader.grant_id, holder.space.now())
+        return found
+
+    monkeypatch.setattr(pages, name, taken_as_it_ends)
+    answer = holder.get(path)
+    assert answer.status_code == 401
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    assert "invalid_token" in answer.headers["www-authenticate"]
 
 
 def test_a_gateway_s_token_reads_nothing(space: RunningSpace) -> None:
