@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from fhir_mapping import received, shapes
@@ -28,6 +27,7 @@ from fhir_mapping.asked import (
 from fhir_mapping.errors import MappingError, NotTaken
 from fhir_mapping.received import Received
 from fhir_mapping.shapes import OtherShape, Run, Shape
+from fhir_mapping.text import received_decimal
 
 MOST_ENTRIES: Final = 1000
 
@@ -212,7 +212,7 @@ def replacement(body: bytes, fhir_id: str, if_match: str | None) -> Replacement:
 def _parsed(text: str) -> Any:
     """JSON of any shape, numbers exact. Raises NotABundle."""
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(text, parse_float=received_decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise NotABundle from None
 
@@ -223,7 +223,7 @@ def _no_constant(_: str) -> NoReturn:
 
 _NEXT: Final = ',{"fullUrl":'
 """What stands between two entries that this program writes."""
-_DECODER: Final = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+_DECODER: Final = json.JSONDecoder(parse_float=received_decimal, parse_constant=_no_constant)
 
 
 def _taken_apart(entries: Mapping[int, Any], count: int) -> Transaction:

@@ -40,6 +40,9 @@ from fhir_mapping.text import shifted
 
 Json = Mapping[str, Any]
 
+_LARGEST_POWER: Final = 10
+"""Of ten, in a whole number: none that is kept has more than five digits."""
+_MOST_BITS: Final = 31
 _BITS: Final = {name: bit for bit, name in STATUS_NAMES.items()}
 _MEASURANDS: Final = {measurand.name.lower().replace("_", "-"): measurand for measurand in Measurand}
 _MEDICATION_UNITS: Final = {"mg": ("kg", -6), "mL": ("L", -3)}
@@ -98,11 +101,22 @@ def _components(resource: Json) -> Iterator[tuple[str, str, Json]]:
 
 
 def _bit(name: str) -> int:
-    return _BITS[name] if name in _BITS else int(name.removeprefix("reserved-"))
+    bit = _BITS[name] if name in _BITS else int(name.removeprefix("reserved-"))
+    if not 0 <= bit < _MOST_BITS:  # before it is shifted by: the number would have as many digits
+        raise NotOurObservation(missing="status")
+    return bit
 
 
 def _exact(number: object) -> Decimal:
     return number if isinstance(number, Decimal) else Decimal(str(number))
+
+
+def _integer(said: Any) -> int:
+    """A number as an integer. Raises NotOurObservation for one of so many digits that it would take long."""
+    number = _exact(said)
+    if not number.is_finite() or number.adjusted() > _LARGEST_POWER:
+        raise NotOurObservation(missing="value")
+    return int(number)
 
 
 def _quantity(of: Measurand, said: Json) -> Quantity:
@@ -121,7 +135,7 @@ def _sample(resource: Json) -> Sample | None:
     said = {one["url"]: one.get("valueInteger") for one in resource.get("extension", ())}
     if SAMPLE_TYPE not in said:
         return None
-    return Sample(int(said[SAMPLE_TYPE]), int(said[SAMPLE_LOCATION]))
+    return Sample(_integer(said[SAMPLE_TYPE]), _integer(said[SAMPLE_LOCATION]))
 
 
 def _context(said: Mapping[str, Json]) -> Context | None:
@@ -152,13 +166,13 @@ def _chosen(said: Mapping[str, Json], name: str) -> int | None:
     if name not in said:
         return None
     code = _coded(said[name]["valueCodeableConcept"], f"{OURS}:{name}")
-    return None if code is None else int(code)
+    return None if code is None else _integer(code)
 
 
 def _taken(said: Mapping[str, Json], name: str) -> int | None:
     """The number of what was taken: it stands in the component's own code."""
     code = _coded(said[name]["code"], f"{OURS}:{name}") if name in said else None
-    return None if code is None else int(code)
+    return None if code is None else _integer(code)
 
 
 def _number(said: Mapping[str, Json], name: str) -> Decimal | None:
@@ -168,7 +182,7 @@ def _number(said: Mapping[str, Json], name: str) -> Decimal | None:
 
 def _whole(said: Mapping[str, Json], name: str) -> int | None:
     number = _number(said, name)
-    return None if number is None else int(number)
+    return None if number is None else _integer(number)
 
 
 def _dose(said: Mapping[str, Json]) -> tuple[Decimal | None, str | None]:

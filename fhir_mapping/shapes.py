@@ -26,6 +26,7 @@ from fhir_mapping.codes import PHD_IDENTIFIER, READING
 from fhir_mapping.errors import NotTaken
 from fhir_mapping.opaque import EPOCH, SEQUENCE_BITS
 from fhir_mapping.received import Received, written_number
+from fhir_mapping.text import received_decimal
 from fhir_mapping.times import MICROSECONDS
 
 START: Final = '{"resourceType":"Bundle","type":"transaction","entry":['
@@ -316,7 +317,7 @@ def learnt(text: str, understood: Callable[[Any], Received | None]) -> Shape | N
     names = _OPEN if len(cut.pieces) > len(_OPEN) else [name for name in _OPEN if name != "phd"]
     contents = (*(_TRIED[name] for name in names), "")
     entry = "".join(part for pair in zip(cut.pieces, contents, strict=True) for part in pair)
-    tried = understood(json.loads(entry, parse_float=Decimal))
+    tried = understood(json.loads(entry, parse_float=received_decimal))
     if tried is None or not _is_as_tried(tried) or cut.shape(tried).model != tried:
         return None
     while len(_known) >= MOST_KNOWN:

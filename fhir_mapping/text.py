@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import orjson
 
+_FURTHEST: Final = 400
+"""The power of ten beyond which no number is: a float ends at 308."""
+_NO_NUMBER: Final = Decimal("NaN")
 _CONTROLS: Final = {code: " " for code in range(32) if chr(code) not in "\t\r\n"} | {127: " "}
 
 
@@ -35,6 +38,19 @@ def clean(text: str | None) -> str | None:
     if text is None:
         return None
     return text.encode("utf-8", "replace").decode().translate(_CONTROLS).strip() or None
+
+
+def received_decimal(text: str) -> Decimal:
+    """A JSON number exactly as it is written, for `json.loads(…, parse_float=received_decimal)`.
+
+    NaN for one that is unreasonably large or small: 1E3000000 takes four bytes to send, and minutes as an
+    integer. JSON holds no NaN, so whatever looks at it refuses it in its place.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return _NO_NUMBER
+    return value if abs(value.adjusted()) <= _FURTHEST else _NO_NUMBER
 
 
 def shifted(value: Decimal, power: int) -> Decimal:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from device_profiles.reading import Flag, Kind, RecordIdentity, Sample
 from fhir_mapping import ingest
 from fhir_mapping.bundle import change, transaction
+from fhir_mapping.codes import STATUS
 from fhir_mapping.errors import MappingError
 from fhir_mapping.ingest import EntriesRefused
 from fhir_mapping.observation import render
@@ -209,3 +212,43 @@ def test_a_number_or_a_date_that_no_column_holds_is_refused_by_its_entry(
     with pytest.raises(EntriesRefused) as refused:
         ingest.transaction(SENSOR.replace(right, wrong))
     assert [one.expression for one in refused.value.wrong] == [place]
+
+
+HUGE = (b"1E3000000", b"-9.9E+3000000", b"0E3000000", b"1E-3000000", b"1E9999999999999999999", b'"1E3000000"')
+"""As JSON writes them, a string among them, which is read as a number too."""
+
+
+def with_numbers(number: bytes) -> list[bytes]:
+    """Each Bundle with this number in another place of an Observation where one stands."""
+    found = []
+    for named in international().values():
+        told = transaction(series_of(named), IDS)
+        found += [
+            told[: match.start(1)] + number + told[match.end(1) :]
+            for match in re.finditer(rb'"(?:value|valueInteger|code)":("?[0-9.]+"?)[,}]', told)
+            if match.start() > told.index(b'"resourceType":"Observation"')
+        ]
+    return found
+
+
+@pytest.mark.parametrize("number", HUGE)
+def test_a_number_of_millions_of_digits_is_refused_before_anything_is_reckoned_with_it(number: bytes) -> None:
+    bodies = with_numbers(number)
+    assert len(bodies) > 100
+    for body in bodies[:: len(bodies) // 60]:
+        began = time.process_time()
+        with pytest.raises(EntriesRefused):
+            ingest.transaction(body)
+        assert time.process_time() - began < 1
+
+
+def test_a_status_bit_of_a_billion_is_refused() -> None:
+    named = next(iter(international().values()))
+    entry = json.loads(transaction(series_of(named), IDS))["entry"]
+    entry[2]["resource"]["component"] = [
+        {"code": {"coding": [{"system": STATUS, "code": "reserved-9999999999"}]}, "valueBoolean": True}
+    ]
+    with pytest.raises(EntriesRefused):
+        ingest.transaction(
+            json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entry}).encode()
+        )

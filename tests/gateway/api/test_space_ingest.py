@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device_profiles.reading import ReadingSeries
+from fhir_mapping.codes import FIELD
 from fhir_mapping.identifiers import device_digest
 from gateway.api.pressure import Limiter
 from tests.fhir_mapping.examples import RECORDED, Placed, international, reading
@@ -313,6 +315,19 @@ def test_what_cannot_be_kept_as_told_is_refused(space: RunningSpace, wrong: str)
     answer = space.register().feed(body)
     assert answer.status_code == 422
     assert places(answer)[0].startswith("Bundle.entry[2].resource")
+
+
+def test_a_number_that_would_take_minutes_is_refused_at_once(space: RunningSpace) -> None:
+    told = next(one for one in international().values() if one.reading.context is not None)
+    changed = entries(series(told))
+    coding = {"system": FIELD, "code": "exercise-duration"}
+    quantity = {"value": 0.5, "code": "s", "system": "http://unitsofmeasure.org"}
+    changed[2]["resource"]["component"] = [{"code": {"coding": [coding]}, "valueQuantity": quantity}]
+    body = bundle_of(changed).replace(b'"value":0.5', b'"value":1E3000000')
+    gateway, began = space.register(), time.process_time()
+    answer = gateway.feed(body)
+    assert (answer.status_code, places(answer)) == (422, ["Bundle.entry[2].resource"])
+    assert time.process_time() - began < 1
 
 
 def test_too_many_entries_and_too_many_bytes_are_refused(space: RunningSpace) -> None:
