@@ -32,6 +32,10 @@ from storage.errors import BackupDamaged, NoBackup, PassphraseTooShort, Passphra
 PASSPHRASE_MIN = 8
 """Characters of a passphrase at least. scrypt makes each guess cost a second."""
 
+MEMBER_MAX = 128 << 20
+"""Bytes of a member: each is read whole. A table comes in parts of four megabytes and one row, and the
+largest row is a file on the shelf, of 64 MB at most. What is larger or sparse is not ours."""
+
 _KEY = "key.age"
 _CONTENT = "content.age"
 _BLOCK = tarfile.BLOCKSIZE
@@ -120,6 +124,8 @@ def _unpacked(plain: Source) -> Iterator[tuple[str, bytes]]:
     deflated = gzip.GzipFile(fileobj=cast("BinaryIO", plain))
     with tarfile.open(fileobj=deflated, mode="r|") as tar:
         for member in tar:
+            if not member.isreg() or member.issparse() or member.size > MEMBER_MAX:
+                raise BackupDamaged
             found = tar.extractfile(member)
             if found is None:
                 raise BackupDamaged

@@ -83,6 +83,8 @@ class Description:
             if told["form"] > FORM:
                 raise BackupNewer
             schemas = {name: SchemaDescription.from_json(each) for name, each in told["schemas"].items()}
+            if schemas.keys() != set(SCHEMAS):
+                raise BackupDamaged
             made_at = datetime.fromisoformat(told["made_at"])
             return cls(told["program"], made_at, told["postgresql"], told["engine"], schemas)
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -136,7 +138,7 @@ def read(file: Archive) -> Contents:
         if name == DESCRIPTION:
             description = Description.from_json(content)
         elif name == MANIFEST:
-            manifest = {table: Extent(**extent) for table, extent in json.loads(content).items()}
+            manifest = _manifest(content)
         elif table := table_of(name):
             measures.setdefault(table, Measure()).add(content)
         elif name.startswith(_FILES):
@@ -147,6 +149,14 @@ def read(file: Archive) -> Contents:
     if found != manifest:
         raise BackupDamaged
     return Contents(description, found, files)
+
+
+def _manifest(content: bytes) -> dict[str, Extent]:
+    """What the last member says of each table. Raises BackupDamaged."""
+    try:
+        return {table: Extent(**extent) for table, extent in json.loads(content).items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BackupDamaged from None
 
 
 def table_of(member: str) -> str | None:

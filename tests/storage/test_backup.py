@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import json
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ import pytest
 from pyrage import passphrase as under_passphrase
 from pyrage import x25519
 
-from storage import annotations, backup, migrate, patients, restore, schema_description, shelf
+from storage import annotations, archive, backup, migrate, patients, restore, schema_description, shelf
 from storage.annotations import AnnotationKind
 from storage.archive import Archive
-from storage.backup import Contents, back_up, read
+from storage.backup import Contents, Description, back_up, read
 from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
 from storage.errors import (
@@ -41,7 +42,8 @@ from storage.errors import (
 )
 from storage.migrate import Migration
 from storage.patients import Patient
-from storage.schema_description import SCHEMAS
+from storage.schema_description import SCHEMAS, SchemaDescription
+from storage.table_streams import Besides
 from tests.storage.samples import START, glucose, meal, new_device, segment, store
 from tests.storage.test_embedded import mounted, smallest_files
 
@@ -324,6 +326,49 @@ def test_a_backup_that_was_altered_anywhere_is_refused_and_nothing_is_changed(
     with pytest.raises((NoBackup, BackupDamaged, PassphraseWrong)):
         restored(altered, new_home)
     assert list(new_home.parent.iterdir()) == [altered]
+
+
+def sparse() -> tarfile.TarInfo:
+    """A member of a terabyte that takes no room in the file."""
+    member = tarfile.TarInfo("home/secret")
+    member.pax_headers = {"GNU.sparse.size": str(1 << 40), "GNU.sparse.map": f"{1 << 40},0"}
+    return member
+
+
+def larger() -> tarfile.TarInfo:
+    member = tarfile.TarInfo("home/secret")
+    member.size = archive.MEMBER_MAX + 1
+    return member
+
+
+def link() -> tarfile.TarInfo:
+    member = tarfile.TarInfo("home/secret")
+    member.type, member.linkname = tarfile.SYMTYPE, "backup.json"
+    return member
+
+
+@pytest.mark.parametrize("made", [sparse, larger, link])
+def test_a_member_that_is_no_plain_one_of_bounded_size_is_refused_unread(
+    tmp_path: Path, made: Callable[[], tarfile.TarInfo]
+) -> None:
+    octets = made().tobuf(tarfile.PAX_FORMAT) + bytes(2 * tarfile.BLOCKSIZE)
+    with pytest.raises(BackupDamaged):
+        list(archive._unpacked(io.BytesIO(gzip.compress(octets))))
+
+
+def test_a_backup_that_says_of_itself_what_it_cannot_be_is_refused(tmp_path: Path) -> None:
+    schemas = {name: SchemaDescription({}, {}, Besides({}, {})) for name in SCHEMAS}
+    sound = Description("0", START, 16, "plain", schemas)
+    odd = Description("0", START, 16, "plain", {**schemas, "another": schemas["shelf"]})
+    extent = {"rows": 0, "octets": 0, "sha256": "", "more": 1}
+    for number, (told, manifest) in enumerate(
+        [(odd, "{}"), (sound, json.dumps({"shelf/file": extent})), (sound, "[1]"), (sound, "{"), (sound, "1")]
+    ):
+        with (tmp_path / str(number)).open("w+b") as file, archive.written(file, PASSPHRASE) as draft:
+            draft.add(backup.DESCRIPTION, told.to_json())
+            draft.add(backup.MANIFEST, manifest.encode())
+        with pytest.raises(BackupDamaged):
+            read(Archive(tmp_path / str(number), PASSPHRASE))
 
 
 def test_a_wrong_passphrase_another_file_and_a_short_passphrase_are_refused(
