@@ -75,6 +75,12 @@ def checked_address(url: str) -> str:
     return address
 
 
+def origin(address: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a checked address, the port that its scheme means too."""
+    parts = urlsplit(address)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
 def is_loopback(url: str) -> bool:
     """Whether an address is of this machine alone."""
     host = urlsplit(url).hostname or ""

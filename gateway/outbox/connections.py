@@ -25,6 +25,7 @@ from gateway.outbox.client import (
     checked_address,
     checked_answer,
     http_client,
+    origin,
 )
 from gateway.outbox.errors import (
     AlreadyConnected,
@@ -138,8 +139,8 @@ async def _registered(url: str, code: str) -> tuple[Entrance, str | None]:
         made = answer.json()
         entrance = Entrance(
             base=url,
-            fhir=checked_address(urljoin(f"{url}/", made["fhir_base"])),
-            token_url=checked_address(urljoin(f"{url}/", made["token_endpoint"])),
+            fhir=_at_same_origin(url, made["fhir_base"]),
+            token_url=_at_same_origin(url, made["token_endpoint"]),
             client_id=str(made["client_id"]),
             client_secret=str(made["client_secret"]),
             registered=True,
@@ -147,6 +148,20 @@ async def _registered(url: str, code: str) -> tuple[Entrance, str | None]:
         return entrance, made.get("dialect")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SpaceAnswersOddly(space=url) from None
+
+
+def _at_same_origin(url: str, said: str) -> str:
+    """An address that a space gives, if it is its own: at no other anybody is asked, with a secret or not.
+
+    Raises SpaceAnswersOddly.
+    """
+    try:
+        address = checked_address(urljoin(f"{url}/", said))
+    except SpaceError:
+        raise SpaceAnswersOddly(space=url) from None
+    if origin(address) != origin(url):
+        raise SpaceAnswersOddly(space=url)
+    return address
 
 
 async def _look(entrance: Entrance) -> None:

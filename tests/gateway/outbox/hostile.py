@@ -76,6 +76,10 @@ class HostileSpace:
     bodies: list[bytes] = field(default_factory=list)
     made: int = 0
     tokens: int = 0
+    registers: bytes | None = None
+    """What it answers to who registers; None: it takes no code."""
+    token_answer: bytes | None = None
+    """What it answers to who asks for a token, instead of one."""
     expires_in: int = 3600
     retry_after: str = "0"
     delay: float = 0.0
@@ -145,7 +149,7 @@ class HostileSpace:
         finally:
             writer.close()
 
-    async def _answer(  # noqa: C901, PLR0911 - a way out for each way to fail
+    async def _answer(  # noqa: C901, PLR0911, PLR0912 - a way out for each way to fail
         self, writer: asyncio.StreamWriter, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> bool:
         await asyncio.sleep(self.delay)
@@ -153,8 +157,12 @@ class HostileSpace:
             return await self._say(
                 writer, 200, {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
             )
+        if path == "/gateways" and self.registers is not None:
+            return await self._say(writer, 201, self.registers)
         if path == "/token":
             self.tokens += 1
+            if self.token_answer is not None:
+                return await self._say(writer, 200, self.token_answer)
             self.token = f"secret-{self.tokens + 1}"
             said = {"access_token": self.token, "token_type": "Bearer", "expires_in": self.expires_in}
             return await self._say(writer, 200, said)

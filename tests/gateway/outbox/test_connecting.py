@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from gateway.outbox.errors import (
     CodeRefused,
     NotASpace,
     NotThere,
+    SpaceAnswersOddly,
     SpaceNeedsHttps,
     SpaceRefusesGateway,
     SpaceUnreachable,
@@ -84,3 +86,32 @@ async def test_a_space_is_connected_once_and_its_secret_is_sealed_and_forgotten_
         with pytest.raises(UnknownSpace):
             await connections.disconnect(home.home, home.patient.name, server.url)
         assert ended.space_id == space.space_id
+
+
+@pytest.mark.parametrize("name", ["fhir_base", "token_endpoint"])
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "http://127.0.0.1:9/fhir",
+        "http://localhost:{port}/fhir",
+        "https://127.0.0.1:{port}/fhir",
+        "https://space.example/fhir",
+        "//127.0.0.1:9/fhir",
+        "http://10.0.0.1/latest/meta-data",
+        "file:///etc/passwd",
+    ],
+)
+async def test_a_space_sends_nobody_to_another_host_scheme_or_port_than_the_person_named(
+    database: Database, patient: Patient, tmp_path: Path, name: str, elsewhere: str
+) -> None:
+    server = HostileSpace()
+    listening = await server.start()
+    url = f"http://127.0.0.1:{server.port}"
+    made = {"fhir_base": "/fhir", "token_endpoint": "/token", "client_id": "a", "client_secret": "b"}
+    server.registers = json.dumps({**made, name: elsewhere.format(port=server.port)}).encode()
+    there = Entrance(url, url)
+    assert await refused(database, tmp_path, patient.name, there, code="ABCD") is SpaceAnswersOddly
+    server.registers = json.dumps(made).encode()
+    space = await connections.connect(home_of(database, tmp_path), patient.name, there, code="ABCD")
+    assert space.url == url
+    listening.close()
