@@ -143,6 +143,9 @@ async def search(request: Request, token: Token) -> Response:
 @router.post("/Observation/_search")
 async def search_by_form(request: Request, token: Token) -> Response:
     """The same, with parameters that are in no address."""
+    async with request.app.state.database.reader() as conn:
+        if await pages.reader_of(conn, token) is None:  # before the body: a stranger's takes no memory
+            raise _ended()
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if body and form != "application/x-www-form-urlencoded":

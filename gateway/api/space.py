@@ -39,6 +39,7 @@ from storage.gateways import Bearer
 BODY_MAX: Final = 8 * 1024 * 1024
 """Bytes of the largest transaction: a thousand Observations are less than two million."""
 _OTHER_BODY_MAX: Final = 64 * 1024
+_TRANSACTIONS: Final = ("/fhir", "/fhir/")
 _JSON_TYPES: Final = ("application/fhir+json", "application/json", "application/json+fhir")
 
 JSON_NEEDED: Final = "Only JSON is taken here: application/fhir+json, in UTF-8, not compressed."
@@ -86,7 +87,7 @@ def create_space_app(database: Database, settings: SpaceSettings, ids: ReadingId
     app.include_router(grants.router)
     app.add_middleware(
         Guard,
-        limit_of=lambda path: BODY_MAX if path.startswith("/fhir") else _OTHER_BODY_MAX,
+        limit_of=lambda path: BODY_MAX if path in _TRANSACTIONS else _OTHER_BODY_MAX,
         open_to_all=lambda _: False,
         https=settings.base_url.startswith("https:"),
         render=outcomes.render,

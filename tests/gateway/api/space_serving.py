@@ -179,6 +179,30 @@ class FeedingGateway:
         return self.request("POST", "/fhir", bundle)
 
 
+class Withheld:
+    """A request whose last byte is held back until a test lets it go."""
+
+    def __init__(self, space: RunningSpace, method: str, path: str, token: str, body: bytes) -> None:
+        kind = "application/x-www-form-urlencoded" if path.endswith("_search") else "application/fhir+json"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: space\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self._last = body[-1:]
+        self._socket = socket.create_connection(("127.0.0.1", int(space.url.rpartition(":")[2])), 10)
+        self._socket.sendall(head.encode() + body[:-1])
+
+    def answered(self) -> int:
+        """The status of the answer, waited for."""
+        with self._socket, self._socket.makefile("rb") as answer:
+            return int(answer.readline().split()[1])
+
+    def let_go(self) -> int:
+        """Sends the last byte; the status of the answer."""
+        self._socket.sendall(self._last)
+        return self.answered()
+
+
 def series(*placed: Placed, uuid: UUID | None = None) -> ReadingSeries:
     """What a gateway has of a person, a new one unless named."""
     return replace(series_of(*placed), patient_uuid=uuid or uuid4())

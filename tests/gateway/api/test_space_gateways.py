@@ -11,7 +11,7 @@ import pytest
 
 from storage import gateways
 from storage.database import Database
-from tests.gateway.api.space_serving import FeedingGateway, RunningSpace
+from tests.gateway.api.space_serving import FeedingGateway, RunningSpace, Withheld
 
 UNKNOWN = "0000-0000-0000"
 
@@ -185,3 +185,23 @@ def test_only_hashes_of_what_opens_are_stored(space: RunningSpace) -> None:
     plain = code.replace("-", "")
     assert gateway.client_id in dump
     assert not any(secret in dump for secret in (code, plain, gateway.secret, gateway.token, basic))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/fhir"),
+        ("PUT", "/fhir/Observation/1"),
+        ("POST", "/fhir/Observation/_search"),
+        ("POST", "/grants"),
+    ],
+)
+def test_a_stranger_is_refused_before_the_body_has_come(space: RunningSpace, method: str, path: str) -> None:
+    assert Withheld(space, method, path, "nonsense", b"x" * 1000).answered() == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/fhir/Observation/1"), ("POST", "/grants"), ("POST", "/token")]
+)
+def test_only_a_transaction_may_be_large(space: RunningSpace, method: str, path: str) -> None:
+    assert space.register().request(method, path, b" " * 70_000).status_code == 413

@@ -454,7 +454,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(space: RunningSpace) -> No
 
 def test_a_search_longer_than_an_address_is_refused(holder: GrantHolder) -> None:
     answer = holder.post("/Observation/_search", {"code": "\\" * 100_000})
-    assert answer.status_code == 400
+    assert answer.status_code == 413
 
 
 def answered(holder: GrantHolder) -> dict[str, Any]:
