@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from device_profiles.text import one_line
 from gateway.api.problems import Problem, not_understood, place_of
 from storage import gateways, tenants
+from storage.connection import Connection
 from storage.gateways import TOKEN_LIFE, Bearer
 
 NO_SUCH_CODE: Final = (
@@ -58,16 +59,34 @@ class TokenRefused(Exception):
 
 
 async def gateway_of(request: Request) -> Bearer:
-    """Who holds the token of a request. Raises `Problem` (401)."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    known = None
-    if scheme.lower() == "bearer" and token.strip():
-        async with request.app.state.database.writer() as conn:
-            known = await gateways.bearer(conn, token.strip())
+    """Who holds the token of a request, before its body is read. Raises `Problem` (401)."""
+    token = _shown(request)
+    async with request.app.state.database.writer() as conn:
+        known = await gateways.bearer(conn, token)
     if known is None:
-        challenge = 'Bearer error="invalid_token"' if token else "Bearer"
-        raise Problem(HTTPStatus.UNAUTHORIZED, NO_GATEWAY, headers={"WWW-Authenticate": challenge})
+        raise _no_gateway('Bearer error="invalid_token"')
     return known
+
+
+async def still_holds(request: Request, conn: Connection) -> None:
+    """Raises `Problem` (401) where a token ended since `gateway_of` found it: a body may be long on its way.
+
+    To be asked in the transaction that writes: what begins after a gateway was turned away writes nothing.
+    """
+    if await gateways.bearer(conn, _shown(request)) is None:
+        raise _no_gateway('Bearer error="invalid_token"')
+
+
+def _shown(request: Request) -> str:
+    """The token that a request shows. Raises `Problem` (401)."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _no_gateway('Bearer error="invalid_token"' if token else "Bearer")
+    return token.strip()
+
+
+def _no_gateway(challenge: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, NO_GATEWAY, headers={"WWW-Authenticate": challenge})
 
 
 Feeding = Annotated[Bearer, Depends(gateway_of)]

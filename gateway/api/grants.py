@@ -32,7 +32,7 @@ from device_profiles.errors import PasserelleError
 from device_profiles.reading import Kind
 from device_profiles.text import one_line
 from gateway import granting
-from gateway.api.auth import Feeding
+from gateway.api.auth import Feeding, still_holds
 from gateway.api.problems import not_found, not_understood, place_of
 from gateway.granting import Terms
 from storage import grants, tenants
@@ -111,8 +111,9 @@ _Whose = Annotated[UUID, Query(alias="patient")]
 
 @asynccontextmanager
 async def _patient(request: Request, gateway: Bearer, uuid: UUID) -> AsyncIterator[tuple[Connection, int]]:
-    """The number of a person that this gateway feeds. Raises `Problem` (404)."""
+    """The number of a person that this gateway feeds. Raises `Problem` (401, 404)."""
     async with request.app.state.database.writer() as conn:
+        await still_holds(request, conn)
         try:
             found = await tenants.patient_of(conn, gateway.tenant_id, gateway.gateway_id, uuid)
         except PatientOfAnother:

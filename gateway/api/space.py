@@ -23,7 +23,7 @@ from fhir_mapping.ingest import EntriesRefused, NotABundle, TooManyEntries, Tran
 from fhir_mapping.opaque import ReadingIds
 from gateway import metrics
 from gateway.api import auth, fhir, grants, outcomes
-from gateway.api.auth import Feeding
+from gateway.api.auth import Feeding, still_holds
 from gateway.api.guard import Guard
 from gateway.api.health import Watch, watch
 from gateway.api.outcomes import FHIR_TYPE, Issue, Refused, refused
@@ -145,6 +145,7 @@ async def _taken(request: Request, gateway: Bearer, asked: Callable[[], Transact
     try:
         told = asked()
         async with state.database.writer() as conn:
+            await still_holds(request, conn)
             return await take(conn, given, told)
     except NotABundle as error:
         raise refused(HTTPStatus.BAD_REQUEST, "Bundle", error.sentence) from None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import threading
 from datetime import timedelta
 from uuid import uuid4
 
 import httpx
+import orjson
 import pytest
 
 from storage import gateways
+from storage.connection import Connection
 from storage.database import Database
-from tests.gateway.api.space_serving import FeedingGateway, RunningSpace, Withheld
+from storage.gateways import Bearer
+from tests.gateway.api.grant_serving import fed, terms
+from tests.gateway.api.space_serving import FeedingGateway, RunningSpace, Withheld, sensor, sent
 
 UNKNOWN = "0000-0000-0000"
 
@@ -145,6 +150,48 @@ def test_a_gateway_that_is_turned_away_is_out_at_once(space: RunningSpace) -> No
 
     space.run(turn_away)
     assert whoever(gateway) == 401
+
+
+@pytest.fixture
+def let_in(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts whose token was looked up."""
+    found, look_up = threading.Semaphore(0), gateways.bearer
+
+    async def watched(conn: Connection, token: str) -> Bearer | None:
+        try:
+            return await look_up(conn, token)
+        finally:
+            found.release()
+
+    monkeypatch.setattr(gateways, "bearer", watched)
+    return found
+
+
+def test_a_gateway_turned_away_while_its_body_comes_writes_nothing(
+    space: RunningSpace, let_in: threading.Semaphore
+) -> None:
+    gateway, told = space.register(), sensor(3)
+    request = Withheld(space, "POST", "/fhir", gateway.token, sent(told))
+    assert let_in.acquire(timeout=10)
+    assert gateway.request("DELETE", "/gateways/self").status_code == 204
+    assert request.let_go() == 401
+    assert space.patients(told.patient_uuid) == []
+
+
+def test_a_gateway_turned_away_while_its_body_comes_gives_no_grant(
+    space: RunningSpace, let_in: threading.Semaphore
+) -> None:
+    told = sensor(3)
+    gateway = fed(space, told)
+    assert let_in.acquire(timeout=10)  # that of the feeding, before its body
+    while let_in.acquire(blocking=False):
+        pass
+    asked = orjson.dumps(terms(space, told.patient_uuid, "x"))
+    request = Withheld(space, "POST", "/grants", gateway.token, asked)
+    assert let_in.acquire(timeout=10)
+    assert gateway.request("DELETE", "/gateways/self").status_code == 204
+    assert request.let_go() == 401
+    assert space.count("grant_", told.patient_uuid) == 0
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic d3Jvbmc=", "Bearer é"])
