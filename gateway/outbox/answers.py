@@ -17,6 +17,7 @@ _LOCATION: Final = re.compile(
     r"(?:^|/)([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?/?$"
 )
 _ENTRY: Final = re.compile(r"(?:^|\b)Bundle\.entry\[(\d{1,6})\]")
+_FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,64}"')
 
 
@@ -56,7 +57,7 @@ def outcomes(answer: httpx.Response, sent: int, space: str) -> list[Outcome]:
         if body["resourceType"] != "Bundle" or len(entries) != sent:
             raise SpaceAnswersOddly(space=space)
         return [_outcome(entry) for entry in entries]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise SpaceAnswersOddly(space=space) from None
 
 
@@ -93,8 +94,9 @@ def _outcome(entry: Mapping[str, Any]) -> Outcome:
     etag = str(response.get("etag") or "")
     if not _ETAG.fullmatch(etag):
         etag = f'W/"{version}"' if version else version_of(resource)
-    if not fhir_id and isinstance(resource.get("id"), str):
-        kind, fhir_id = str(resource.get("resourceType")), resource["id"]
+    named = resource.get("id")
+    if not fhir_id and isinstance(named, str) and _FHIR_ID.fullmatch(named):  # it is in addresses from now on
+        kind, fhir_id = str(resource.get("resourceType")), named
     words = "" if 200 <= status < 300 else _words(response.get("outcome") or {})
     return Outcome(status, kind, fhir_id, etag, words, _identifiers(resource))
 

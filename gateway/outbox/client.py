@@ -72,6 +72,10 @@ def checked_address(url: str) -> str:
     address = f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path.rstrip('/')}"
     if parts.scheme != "https" and not is_loopback(address):
         raise SpaceNeedsHttps(space=address)
+    try:
+        httpx.URL(address)
+    except httpx.InvalidURL:
+        raise SpaceAddressUnusable from None
     return address
 
 
@@ -160,7 +164,7 @@ class SpaceClient:
         self, method: str, url: str, token: str | None, headers: dict[str, str], asked: dict[str, Any]
     ) -> httpx.Response:
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        request = self._http.build_request(method, url, headers={**headers, **bearer}, **asked)
+        request = asked_of(self._http, method, url, self.base, headers={**headers, **bearer}, **asked)
         return checked_answer(await answered(self._http, request, self.base), self.base, self._clock())
 
     async def _valid_token(self, refused: str | None = None) -> str | None:
@@ -177,13 +181,14 @@ class SpaceClient:
         """OAuth2 client credentials (RFC 6749, 4.4); the secret in the header (2.3.1)."""
         entrance = self._entrance
         who = httpx.BasicAuth(_encoded(entrance.client_id), _encoded(entrance.client_secret))
-        request = self._http.build_request("POST", token_url, data={"grant_type": "client_credentials"})
+        grant = {"grant_type": "client_credentials"}
+        request = asked_of(self._http, "POST", token_url, self.base, data=grant)
         authorised = next(who.auth_flow(request))
         answer = checked_answer(await answered(self._http, authorised, self.base), self.base, self._clock())
         if not answer.is_success:
             raise SpaceRefusesGateway(space=self.base)
         try:
-            said = answer.json()
+            said = parsed(answer, self.base)
             token, seconds = said["access_token"], float(said.get("expires_in", limits.TOKEN_LIFE.seconds))
             life = timedelta(seconds=seconds)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -193,10 +198,29 @@ class SpaceClient:
         self._token, self._holds_until = token, self._clock() + min(life, timedelta(days=30))
 
 
+def asked_of(http: httpx.AsyncClient, method: str, url: str, space: str, **what: Any) -> httpx.Request:
+    """A request. Raises SpaceAnswersOddly for an address that is none: what a space names is in it."""
+    try:
+        return http.build_request(method, url, **what)
+    except httpx.InvalidURL:
+        raise SpaceAnswersOddly(space=space) from None
+
+
+def parsed(answer: httpx.Response, space: str, **how: Any) -> Any:
+    """The JSON of an answer; `how`: as json.loads takes it.
+
+    Raises SpaceAnswersOddly for what is none, or is nested deeper than anything that FHIR knows.
+    """
+    try:
+        return answer.json(**how)
+    except (ValueError, RecursionError):
+        raise SpaceAnswersOddly(space=space) from None
+
+
 async def answered(http: httpx.AsyncClient, request: httpx.Request, space: str) -> httpx.Response:
     """The whole answer to a request, within bounds of time and size.
 
-    Raises SpaceUnreachable; SpaceAnswersOddly for one that has no end.
+    Raises SpaceUnreachable; SpaceAnswersOddly for one that has no end, or points to what is no address.
     """
     received = bytearray()
     try:
@@ -209,6 +233,8 @@ async def answered(http: httpx.AsyncClient, request: httpx.Request, space: str) 
                         raise SpaceAnswersOddly(space=space)
             finally:
                 await answer.aclose()
+    except httpx.InvalidURL:
+        raise SpaceAnswersOddly(space=space) from None
     except (httpx.HTTPError, TimeoutError):
         raise SpaceUnreachable(space=space) from None
     kept = [(name, value) for name, value in answer.headers.items() if name not in _OF_THE_WAY]

@@ -22,10 +22,12 @@ from gateway.outbox.client import (
     Entrance,
     SpaceClient,
     answered,
+    asked_of,
     checked_address,
     checked_answer,
     http_client,
     origin,
+    parsed,
 )
 from gateway.outbox.errors import (
     AlreadyConnected,
@@ -130,13 +132,13 @@ async def _registered(url: str, code: str) -> tuple[Entrance, str | None]:
     """Registers this gateway at one of our own spaces."""
     said = {"code": code, "name": GATEWAY_NAME, "software": f"passerelle {version('passerelle')}"}
     async with http_client(url) as http:
-        answer = await _asked(http, http.build_request("POST", f"{url}/gateways", json=said), url)
+        answer = await _asked(http, asked_of(http, "POST", f"{url}/gateways", url, json=said), url)
     if answer.status_code in {404, 405, 415}:
         raise NotASpace(space=url)
     if not answer.is_success:
         raise CodeRefused(space=url)
     try:
-        made = answer.json()
+        made = parsed(answer, url)
         entrance = Entrance(
             base=url,
             fhir=_at_same_origin(url, made["fhir_base"]),
@@ -167,12 +169,14 @@ def _at_same_origin(url: str, said: str) -> str:
 async def _look(entrance: Entrance) -> None:
     """Whether a FHIR R4 server is there, and lets this gateway in as far as that shows."""
     async with http_client(entrance.fhir) as http:
-        request = http.build_request("GET", f"{entrance.fhir}/metadata", headers={"Accept": FHIR_JSON})
+        request = asked_of(
+            http, "GET", f"{entrance.fhir}/metadata", entrance.base, headers={"Accept": FHIR_JSON}
+        )
         answer = await _asked(http, request, entrance.base)
     try:
-        said = answer.json() if answer.is_success else {}
+        said = parsed(answer, entrance.base) if answer.is_success else {}
         there = said["resourceType"] == "CapabilityStatement" and str(said["fhirVersion"]).startswith("4.")
-    except (ValueError, KeyError, TypeError):
+    except (SpaceAnswersOddly, KeyError, TypeError):
         there = False
     if not there:
         raise NotThere(space=entrance.base)

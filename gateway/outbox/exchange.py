@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from gateway.outbox import answers, belief, limits
 from gateway.outbox.answers import Outcome
-from gateway.outbox.client import FHIR_JSON, SpaceClient
+from gateway.outbox.client import FHIR_JSON, SpaceClient, parsed
 from gateway.outbox.errors import (
     SpaceAnswersOddly,
     SpaceBusy,
@@ -330,7 +330,7 @@ class Exchange:
         if not answer.is_success:
             return None
         try:
-            resource = json.loads(answer.content, parse_float=Decimal)
+            resource = parsed(answer, base, parse_float=Decimal)
             etag = answer.headers.get("ETag") or answers.version_of(resource)
         except (ValueError, AttributeError):
             raise SpaceAnswersOddly(space=base) from None

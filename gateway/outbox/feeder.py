@@ -84,7 +84,9 @@ async def feed_due(home: Home) -> None:
         async with turn:
             await _feed_in_the_background(home, space)
 
-    await asyncio.gather(*(one(space) for space in due))
+    for outcome in await asyncio.gather(*(one(space) for space in due), return_exceptions=True):
+        if isinstance(outcome, Exception):  # its text may tell of a person; the others were fed
+            logger.warning("feeding of a space: %s", type(outcome).__name__)
 
 
 async def _feed_in_the_background(home: Home, space: Space) -> None:
@@ -101,6 +103,10 @@ async def _feed_in_the_background(home: Home, space: Space) -> None:
             await _failed(home, space, error, pace)
         except PasserelleError as error:
             problem = error
+        except Exception as error:  # noqa: BLE001 - not at once again; its text may tell
+            await _failed(home, space, error, pace)
+            logs.event(logger, "fed", outcome="failed", kind=type(error).__name__, level=logging.ERROR)
+            return
     outcome = "failed" if problem else "told"
     logs.event(logger, "fed", outcome=outcome, told=so_far.told, refused=so_far.refused, error=problem)
 
@@ -109,7 +115,7 @@ def _pace(space: Space) -> Pace:
     return Pace(dialect_named(space.dialect).observations or limits.BATCH, space.batch)
 
 
-async def _failed(home: Home, space: Space, error: SpaceError, pace: Pace) -> float:
+async def _failed(home: Home, space: Space, error: Exception, pace: Pace) -> float:
     """Writes down why, and when to try again; gives the seconds until then."""
     async with home.database.writer() as conn:
         try:

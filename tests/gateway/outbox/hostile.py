@@ -31,6 +31,7 @@ FAULTS = (
     "reversed answer",
     "two answers swapped",
     "a page in html",
+    "nested without end",
     "redirect",
 )
 """What may befall one request."""
@@ -204,6 +205,8 @@ class HostileSpace:
             return ["surprise"], {}
         if fault == "a page in html":
             return b"<html>Welcome to the hotel's network</html>", {}
+        if fault == "nested without end":
+            return b"[" * 200_000, {}
         if fault == "one entry too few" and entries:
             return {**answer, "entry": entries[:-1]}, {}
         if fault == "reversed answer" and entries:

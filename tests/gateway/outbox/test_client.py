@@ -7,10 +7,11 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from device_profiles.errors import SpaceError
-from gateway.outbox import limits
+from gateway.outbox import answers, limits
 from gateway.outbox.client import Entrance, SpaceClient, checked_address, retry_after
 from gateway.outbox.errors import (
     SpaceAddressUnusable,
@@ -66,6 +67,8 @@ def test_plain_http_is_for_this_machine_only(url: str) -> None:
         "https://[::1",
         "https://x/?a=1",
         "https://x:99999/",
+        "https://space\x00.example",
+        "https://x/\x7f",
     ],
 )
 def test_what_is_no_address_of_a_space_is_refused(url: str) -> None:
@@ -212,3 +215,33 @@ async def test_no_reading_name_or_token_is_in_an_address_or_a_log(
             home.device.device.identity.value,
         )
         assert not [one for one in private if one in logged]
+
+
+async def test_a_token_or_a_resource_that_is_nested_without_end_is_told_as_odd() -> None:
+    server = HostileSpace(token_answer=b"[" * 200_000)
+    listening = await server.start()
+    async with await entered(server) as client:
+        with pytest.raises(SpaceAnswersOddly):
+            await client.enter()
+        server.token_answer = None
+        with pytest.raises(SpaceAnswersOddly):
+            await client.request("GET", f"{client.fhir}/Observation/\x00")
+    listening.close()
+
+
+@pytest.mark.parametrize("depth", [900, 200_000])
+def test_a_transaction_answer_that_is_nested_without_end_is_told_as_odd(depth: int) -> None:
+    status = b"[" * depth + b"]" * depth
+    body = b'{"resourceType":"Bundle","entry":[{"response":{"status":' + status + b"}}]}"
+    with pytest.raises(SpaceAnswersOddly):
+        answers.outcomes(httpx.Response(200, content=body), 1, "https://space.example")
+    assert answers.refusal(httpx.Response(400, content=b"[" * depth)).words == ""
+
+
+@pytest.mark.parametrize("name", ["../Patient/a", "a/b", "a?b", "a b", "\\u0000", "é", "x" * 65, "", "a\\n"])
+def test_a_name_that_no_fhir_server_gives_is_none(name: str) -> None:
+    entry = '{"response":{"status":"201"},"resource":{"resourceType":"Observation","id":"%s"}}'
+    for given, kept in ((name, ""), ("o-1.A", "o-1.A")):
+        body = '{"resourceType":"Bundle","entry":[%s]}' % (entry % given)
+        (outcome,) = answers.outcomes(httpx.Response(200, content=body.encode()), 1, "https://space.example")
+        assert outcome.fhir_id == kept

@@ -115,3 +115,15 @@ async def test_a_space_sends_nobody_to_another_host_scheme_or_port_than_the_pers
     space = await connections.connect(home_of(database, tmp_path), patient.name, there, code="ABCD")
     assert space.url == url
     listening.close()
+
+
+@pytest.mark.parametrize("said", [b"[" * 200_000, b'{"fhir_base":' * 200_000, b"[]", b"\xff"])
+async def test_an_answer_that_registers_nobody_is_told_as_odd(
+    database: Database, patient: Patient, tmp_path: Path, said: bytes
+) -> None:
+    server = HostileSpace(registers=said)
+    listening = await server.start()
+    url = f"http://127.0.0.1:{server.port}"
+    there = Entrance(url, url)
+    assert await refused(database, tmp_path, patient.name, there, code="ABCD") is SpaceAnswersOddly
+    listening.close()

@@ -323,3 +323,30 @@ async def test_a_device_of_another_process_that_commits_late_is_not_passed_over(
             assert not feeding.done()
         assert (await feeding).told == 2
         assert shown(server) == await home.expected((home.device, second))
+
+
+async def test_what_nobody_expected_of_one_space_stops_no_other_and_is_not_tried_at_once_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pause stays the real one: what fails is due later."""
+    monkeypatch.setattr(limits, "FIRST_PAUSE", timedelta(minutes=1))
+    monkeypatch.setattr(limits, "LONGEST_PAUSE", timedelta(minutes=2))
+    broken, server = HostileSpace(), HostileSpace()
+    async with fed(database, tmp_path, broken) as one, fed(database, tmp_path, server) as other:
+        for home in (one, other):
+            await store(database, home.device, [glucose(number) for number in range(5)])
+        run = feeder._Feeder.run
+
+        async def fails(self: feeder._Feeder, *, retry_refused: bool = False) -> None:
+            if self.space.space_id == one.space.space_id:
+                raise RuntimeError("words of Ada")
+            await run(self, retry_refused=retry_refused)
+
+        monkeypatch.setattr(feeder._Feeder, "run", fails)
+        await feeder.feed_due(one.home)
+        assert shown(server) == await other.expected()
+        space = await one.now()
+        assert (space.attempts, space.problem) == (1, "RuntimeError")
+        assert space.not_before is not None
+        assert space.not_before > datetime.now(UTC)
+        assert "words of Ada" not in caplog.text
