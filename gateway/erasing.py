@@ -59,7 +59,8 @@ class Plan:
     readings: Mapping[str, int]
     """By the name of the device."""
     open_shares: int
-    spaces: tuple[str, ...]
+    spaces: Mapping[str, bool]
+    """By their address: whether they can be told."""
 
     @property
     def count(self) -> int:
@@ -155,7 +156,7 @@ async def erase_home(settings: Settings, *, anyway: bool) -> list[Receipt]:
         async with home.database.writer() as connection:
             kept = await receipts.list_all(connection)
             waiting = len(await shares.waiting(connection, datetime.now(UTC)))
-        waiting += len({space.url for receipt in kept for space in receipt.spaces if space.told_at is None})
+        waiting += len({space.url for receipt in kept for space in receipt.spaces if space.waits})
     if waiting and not anyway:
         raise StillElsewhere(count=waiting)
     embedded.erase(settings.home)
@@ -187,6 +188,7 @@ def told(receipt: Receipt) -> dict[str, Any]:
                 "space": space.url,
                 "readings": space.readings,
                 "confirmed_at": space.told_at.astimezone(UTC).isoformat() if space.told_at else None,
+                "not_told": space.not_told,
             }
             for space in receipt.spaces
         ],

@@ -68,7 +68,10 @@ class _Keys:
 async def erase(
     conn: Connection, patient: Patient, scope: Scope, now: datetime, reason: Reason = Reason.ASKED
 ) -> Receipt:
-    """Erases what a scope says, in the transaction of `conn`. Raises UnknownPatient."""
+    """Erases what a scope says, in the transaction of `conn`. Raises UnknownPatient.
+
+    At a space it counts against the tenant's bounds no more; `erase_records` leaves that to who counts.
+    """
     work = await _Work.begin(conn, patient, scope, now, reason)
     if scope.by_key:
         for device_id in await _devices(conn, patient, scope):
@@ -76,8 +79,14 @@ async def erase(
     else:
         await work.erase_device(scope.device_id)
     if scope.whole:
+        if scope.everything:
+            await conn.execute(_SQL["leave_tenant"], work.key)
         await conn.execute(_SQL["erase_person"], work.key)
-    return await work.finish()
+    receipt = await work.finish()
+    if receipt.readings:
+        values = {"patient_id": patient.patient_id, "readings": receipt.readings}
+        await conn.execute(_SQL["fewer_readings"], values)
+    return receipt
 
 
 async def erase_records(
@@ -120,10 +129,10 @@ async def count(
     return found
 
 
-async def spaces_holding(conn: Connection, patient_id: int) -> tuple[str, ...]:
-    """The addresses of the spaces that hold readings of a patient."""
+async def spaces_holding(conn: Connection, patient_id: int) -> Mapping[str, bool]:
+    """The addresses of the spaces that hold readings of a patient, and whether they can be told of it."""
     rows = await (await conn.execute(_SQL["spaces"], {"patient_id": patient_id})).fetchall()
-    return tuple(row[0] for row in rows)
+    return {row[0]: row[1] for row in rows}
 
 
 async def sweep(conn: Connection) -> None:
@@ -240,7 +249,7 @@ class _Work:
         """Tells the spaces and the shelf; the receipt."""
         patient_id = self._patient.patient_id
         receipt = await receipts.get(self._conn, self.key)
-        if receipt.spaces:
+        if any(space.waits for space in receipt.spaces):
             for device_id in self._touched:
                 await outbox.erased(self._conn, patient_id, device_id)
         if self.partial and self._touched:

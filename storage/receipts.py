@@ -63,12 +63,21 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class AtSpace:
-    """A space that an erasure reaches. `told_at` None: it has not confirmed yet."""
+    """A space that holds what was erased. `told_at` None: it has not confirmed yet.
+
+    `not_told`: it never will, since it was disconnected; the person has to ask it.
+    """
 
     space_id: UUID
     url: str
     readings: int
     told_at: datetime | None
+    not_told: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be told."""
+        return self.told_at is None and not self.not_told
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,11 @@ def _show(plan: Plan) -> None:
         terminal.note("{count} shares end, and every grant.", count=plan.open_shares)
     elif plan.open_shares:
         terminal.note("{count} shares are sealed again without them.", count=plan.open_shares)
-    for space in plan.spaces:
-        terminal.note("The space {space} will be told to erase them too.", space=space)
+    for space, fed in plan.spaces.items():
+        if fed:
+            terminal.note("The space {space} will be told to erase them too.", space=space)
+        else:
+            terminal.note("The space {space} was disconnected and is not told: ask it yourself.", space=space)
     if plan.scope.everything:
         terminal.note("The person is erased too. This cannot be undone.")
     else:
@@ -151,11 +154,12 @@ def _tell(receipt: Receipt, *, as_json: bool) -> None:
     if answer["access_log_head"]:
         terminal.say("  head of the access log: {head}", head=answer["access_log_head"])
     for space in answer["spaces"]:
+        waiting = "not told: ask them yourself" if space["not_told"] else "to be told"
         terminal.say(
             "  {count} at {space}: {state}",
             count=space["readings"],
             space=space["space"],
-            state=space["confirmed_at"] or terminal.tr("to be told"),
+            state=space["confirmed_at"] or terminal.tr(waiting),
         )
 
 

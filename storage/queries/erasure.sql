@@ -17,6 +17,14 @@ SELECT passerelle.erase_around(%(patient_id)s, %(erasure_id)s, %(device_id)s::in
 -- What else is a person's.
 SELECT passerelle.erase_person(%(patient_id)s, %(erasure_id)s, %(now)s)
 
+-- name: leave_tenant
+-- What else knows a person who goes, at a space that gateways feed.
+SELECT passerelle.leave_tenant(%(patient_id)s, %(erasure_id)s, %(now)s)
+
+-- name: fewer_readings
+-- So many readings less count against what the tenant may have of a person, where there is one.
+UPDATE passerelle.tenant_patient SET readings = greatest(readings - %(readings)s, 0) WHERE patient_id = %(patient_id)s
+
 -- name: told
 -- A space confirmed.
 SELECT passerelle.erasure_told(%(patient_id)s, %(space_id)s, %(now)s)
@@ -48,12 +56,12 @@ WHERE patient_id = %(patient_id)s AND superseded_at IS NULL AND shift_seconds IS
 SELECT count(*) FROM passerelle.reading WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 
 -- name: spaces
--- Which spaces hold readings of a person.
-SELECT DISTINCT s.url FROM passerelle.space s
+-- Which spaces hold readings of a person, and whether they can be told.
+SELECT DISTINCT s.url, s.disconnected_at IS NULL AS told FROM passerelle.space s
 WHERE s.patient_id = %(patient_id)s AND EXISTS (
     SELECT 1 FROM passerelle.delivery d WHERE d.patient_id = %(patient_id)s AND d.patient_id = s.patient_id
     AND d.space_id = s.space_id)
-ORDER BY s.url
+ORDER BY s.url, told
 
 -- name: reseal_shares
 -- Every share that is open is sealed again, without what was erased; one that is not live too.
@@ -83,7 +91,7 @@ FROM passerelle.erasure ORDER BY erased_at, erasure_id
 
 -- name: at_spaces
 -- The spaces that an erasure reaches, and which of them confirmed.
-SELECT space_id, url, readings, told_at FROM passerelle.erasure_at_space
+SELECT space_id, url, readings, told_at, not_told FROM passerelle.erasure_at_space
 WHERE patient_id = %(patient_id)s AND erasure_id = %(erasure_id)s ORDER BY url, space_id
 
 -- name: patience
@@ -116,4 +124,6 @@ VACUUM (FULL) passerelle.reading, passerelle.reading_quantity
 VACUUM (FULL, ANALYZE) passerelle.reading_context,
     passerelle.annotation, passerelle.refused_frame, passerelle.daily_summary, passerelle.clock_segment,
     passerelle.outbox, passerelle.delivery, passerelle.share, passerelle.grant_, passerelle.token,
-    passerelle.access_log, passerelle.patient, passerelle.device, passerelle.space
+    passerelle.access_log, passerelle.patient, passerelle.device, passerelle.space, passerelle.space_patient,
+    passerelle.tenant_patient, passerelle.patient_gateway, passerelle.observation_version, passerelle.erased_record,
+    passerelle.retention_rule, passerelle.registration_code, passerelle.gateway

@@ -19,6 +19,7 @@ from storage import (
     readings,
     receipts,
     shares,
+    spaces,
 )
 from storage.annotations import AnnotationKind, ReadingKey
 from storage.database import Database
@@ -280,6 +281,52 @@ async def test_a_person_is_gone_for_good_with_the_last_space_that_confirms(
     await deleted_there(database, space)
     async with database.writer() as conn:
         assert await erasure.told(conn, patient.patient_id, space, NOW) == 1
+    assert set(await left(database, patient)) <= RECEIPTS | {"share"}
+
+
+@pytest.mark.parametrize("marked_before", [False, True])
+async def test_a_person_whose_space_was_disconnected_is_gone_at_once_and_the_receipt_says_who_was_not_told(
+    database: Database, patient: Patient, marked_before: bool
+) -> None:
+    first, second = await furnished(database, patient)
+    space = await fed(database, patient, first, 10)
+    if marked_before:
+        await erase(database, patient, Scope(device_id=first.device_id))
+    async with database.writer() as conn:
+        await spaces.disconnect(conn, await spaces.get(conn, patient.patient_id, space), NOW)
+        assert await erasure.spaces_holding(conn, patient.patient_id) == {"https://space": False}
+    await erase(database, patient, Scope(everything=True))
+    assert set(await left(database, patient)) <= RECEIPTS | {"share"}
+    async with database.writer() as conn:
+        kept = await receipts.list_all(conn, patient.patient_id)
+        assert await erasure.told(conn, patient.patient_id, space, NOW) == 0
+    (at,) = [at for receipt in kept for at in receipt.spaces]
+    assert (at.space_id, at.readings, at.told_at, at.not_told, at.waits) == (space, 10, None, True, False)
+    assert first != second
+
+
+async def test_for_a_space_that_is_fed_beside_one_that_was_disconnected_is_still_waited(
+    database: Database, patient: Patient
+) -> None:
+    first, _ = await furnished(database, patient)
+    ended, other = await fed(database, patient, first, 10), await fed(database, patient, first, 20)
+    async with database.writer() as conn:
+        await spaces.disconnect(conn, await spaces.get(conn, patient.patient_id, ended), NOW)
+        keys = [ReadingKey(START, 0, first.device_id)]
+        receipt = await erasure.erase_records(conn, patient.patient_id, keys)
+        assert {at.space_id: (at.readings, at.waits) for at in receipt.spaces} == {
+            ended: (1, False),
+            other: (1, True),
+        }
+    receipt = await erase(database, patient, Scope(everything=True))
+    assert {at.space_id: (at.readings, at.waits) for at in receipt.spaces} == {
+        ended: (9, False),
+        other: (19, True),
+    }
+    assert await count(database, "delivery", patient) == 20
+    await deleted_there(database, other)
+    async with database.writer() as conn:
+        assert await erasure.told(conn, patient.patient_id, other, NOW) == 2
     assert set(await left(database, patient)) <= RECEIPTS | {"share"}
 
 
