@@ -21,6 +21,8 @@ from storage.statements import statements
 from storage.tenants import Admission
 
 TOKEN_LIFE: Final = timedelta(hours=1)
+CODES_KEPT: Final = timedelta(days=1)
+"""How long a code is kept that is over without having been used."""
 
 _SQL = statements("gateways")
 
@@ -100,7 +102,8 @@ async def list_all(conn: Connection) -> tuple[Gateway, ...]:
 
 
 async def sweep(conn: Connection, now: datetime) -> int:
-    """Throws away tokens that are over, at most a thousand; how many went."""
+    """Throws away tokens that are over, at most a thousand: how many went; and codes of no use any more."""
+    await conn.execute(_SQL["sweep_codes"], {"before": now - CODES_KEPT})
     return len(await (await conn.execute(_SQL["sweep_tokens"], {"now": now})).fetchall())
 
 

@@ -26,12 +26,13 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.ensure_months(text, date[]), '
             'passerelle.append_access(int4, timestamptz, int2, int2, uuid, int8, uuid, text, text, text, text, int2) TO %I',
             writer);
-        -- The space: what tells tenants apart and lets gateways in. Only tokens that are over are deleted.
+        -- The space: what tells tenants apart and lets gateways in. Only tokens and codes that are over are deleted.
         EXECUTE format('GRANT INSERT, UPDATE ON passerelle.tenant, passerelle.registration_code, passerelle.gateway, '
             'passerelle.tenant_patient, passerelle.observation_version TO %I', writer);
         EXECUTE format('GRANT INSERT ON passerelle.space_patient, passerelle.patient_gateway, '
             'passerelle.space_secret TO %I', writer);
         EXECUTE format('GRANT INSERT, DELETE ON passerelle.gateway_token TO %I', writer);
+        EXECUTE format('GRANT DELETE ON passerelle.registration_code TO %I', writer);
         EXECUTE format('GRANT EXECUTE ON FUNCTION passerelle.gateway_of_token(bytea) TO %I', writer);
         -- Erasing leaves a receipt in the same transaction (0050): so it may be asked for, and no row deleted.
         EXECUTE format('GRANT EXECUTE ON FUNCTION '
@@ -40,6 +41,7 @@ BEGIN
             'passerelle.erase_around(int4, uuid, int2, timestamptz, timestamptz, timestamptz, timestamptz), '
             'passerelle.erase_person(int4, uuid, timestamptz), passerelle.erasure_told(int4, uuid, timestamptz), '
             'passerelle.erase_told_shares(int4), passerelle.allow_again(int4, int2), '
+            'passerelle.leave_tenant(int4, uuid, timestamptz), '
             'passerelle.drop_empty_months(timestamptz) TO %I', writer);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.retention_rule TO %I', writer);
     END IF;

@@ -30,3 +30,8 @@ FROM passerelle.gateway ORDER BY registered_at DESC, gateway_id
 DELETE FROM passerelle.gateway_token WHERE token_hash IN (
     SELECT token_hash FROM passerelle.gateway_token WHERE ends_at <= %(now)s LIMIT 1000)
 RETURNING token_hash
+
+-- name: sweep_codes
+-- Codes that were used, or were over before a moment, some at a time: they may name a person.
+DELETE FROM passerelle.registration_code WHERE code_hash IN (
+    SELECT code_hash FROM passerelle.registration_code WHERE used_at IS NOT NULL OR ends_at <= %(before)s LIMIT 1000)

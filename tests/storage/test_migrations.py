@@ -82,6 +82,15 @@ def test_every_key_of_the_space_starts_with_its_patient_or_is_a_token_s_hash() -
         assert key.group(1) == FOUND_BY.get(name, "patient_id"), name
 
 
+def test_every_table_that_erasing_takes_rows_from_is_written_anew_by_a_sweep() -> None:
+    text = "".join(step.text for step in migrations("base") if step.number >= 50)
+    taken = set(re.findall(r"erase_rows\('(\w+)'|DELETE FROM passerelle\.(\w+)", text))
+    swept = statements("erasure")["sweep"] + statements("erasure")["sweep_months"]
+    names = {name for pair in taken for name in pair if name} - {"job_claim"}  # which names nobody
+    assert len(names) > 15
+    assert names <= set(re.findall(r"passerelle\.(\w+)", swept))
+
+
 def test_every_table_of_base_is_distributed_on_citus() -> None:
     tables = set(
         re.findall(r"CREATE TABLE passerelle\.(\w+)", "".join(step.text for step in migrations("base")))

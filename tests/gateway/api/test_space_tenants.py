@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
@@ -13,9 +14,10 @@ import orjson
 import pytest
 
 from fhir_mapping.observation import render
-from storage import tenants
+from storage import erasure, gateways, patients, tenants
 from storage.database import Database
 from storage.errors import TenantExists, UnknownTenant, UnusableName
+from storage.receipts import Receipt, Scope
 from tests.fhir_mapping.examples import IDS
 from tests.gateway.api.space_serving import (
     FeedingGateway,
@@ -77,6 +79,87 @@ def test_a_person_has_no_more_readings_than_they_may(space: RunningSpace) -> Non
     assert gateway.request("DELETE", f"/fhir/Observation/{names_of[0]}").status_code == 204
     last = told.take(np.array([10]))
     assert gateway.feed(sent(last)).status_code == 200
+
+
+def erased(space: RunningSpace, uuid: UUID, scope: Scope) -> Receipt:
+    """What the operator of the space, or its retention, erases."""
+    (patient_id,) = space.patients(uuid)
+
+    async def erase(database: Database) -> Receipt:
+        async with database.writer() as conn:
+            return await erasure.erase(conn, await patients.get(conn, patient_id), scope, space.now())
+
+    return space.run(erase)
+
+
+def rows(space: RunningSpace, query: str, *values: object) -> list[Any]:
+    async def found(database: Database) -> list[Any]:
+        async with database.owner() as conn:
+            return await (await conn.execute(query, values)).fetchall()
+
+    return space.run(found)
+
+
+def test_a_person_whom_the_operator_erases_makes_room_for_another_one(space: RunningSpace) -> None:
+    tenant = space.tenant(most_patients=1)
+    gateway, told = space.register(space.code(tenant)), sensor(1)
+    assert gateway.feed(sent(told)).status_code == 200
+    assert gateway.feed(sent(sensor(1))).status_code == 403
+    erased(space, told.patient_uuid, Scope(everything=True))
+    counted = "SELECT patients FROM passerelle.tenant WHERE name = %s"
+    assert rows(space, counted, tenant) == [(0,)]
+    assert gateway.feed(sent(sensor(1))).status_code == 200
+    assert rows(space, counted, tenant) == [(1,)]
+
+
+def test_readings_that_the_operator_erases_make_room_for_others(space: RunningSpace) -> None:
+    gateway, told = space.register(space.code(space.tenant(most_readings=10))), sensor(10)
+    names_of = names(gateway.feed(sent(told)))
+    counted = "SELECT readings FROM passerelle.tenant_patient WHERE patient_id = %s"
+    (patient_id,) = space.patients(told.patient_uuid)
+    assert gateway.request("DELETE", f"/fhir/Observation/{names_of[0]}").status_code == 204
+    assert rows(space, counted, patient_id) == [(9,)]  # counted once
+    assert erased(space, told.patient_uuid, Scope()).readings == 9
+    assert rows(space, counted, patient_id) == [(0,)]
+    assert gateway.feed(sent(sensor(20, told.patient_uuid).take(np.arange(10, 20)))).status_code == 200
+
+
+def test_nothing_at_a_space_names_a_person_who_was_erased(space: RunningSpace) -> None:
+    tenant, told = space.tenant(), sensor(1)
+    uuid = told.patient_uuid
+    assert space.register(space.code(tenant)).feed(sent(told)).status_code == 200
+    second = space.register(space.code(tenant, patient=uuid))
+    assert second.feed(sent(told)).status_code == 200
+    unused = space.code(tenant, patient=uuid)
+    erased(space, uuid, Scope(everything=True))
+    for table, column in (
+        ("registration_code", "patient_uuid"),
+        ("gateway", "patient_uuid"),
+        ("space_patient", "uuid"),
+        ("patient", "uuid"),
+    ):
+        assert rows(space, f"SELECT 1 FROM passerelle.{table} WHERE {column} = %s", uuid) == [], table
+    # Who was let in for this person alone is not let in for everybody now.
+    assert second.feed(sent(sensor(1))).status_code == 401
+    asked = {"code": unused, "name": "a laptop", "software": "passerelle test"}
+    assert httpx.post(f"{space.url}/gateways", json=asked).status_code == 403
+
+
+def test_codes_that_were_used_or_are_over_are_swept_with_the_tokens(space: RunningSpace) -> None:
+    tenant = space.tenant()
+    used, over, holds = space.code(tenant), space.code(tenant, days=-2), space.code(tenant)
+    just_over = space.code(tenant, days=-0.5)
+    space.register(used)
+
+    async def sweep(database: Database) -> None:
+        async with database.writer() as conn:
+            await gateways.sweep(conn, space.now())
+
+    space.run(sweep)
+    left = rows(space, "SELECT code_hash FROM passerelle.registration_code")
+    kept = [sha256(code.replace("-", "").encode()).digest() in {bytes(row[0]) for row in left}
+            for code in (used, over, just_over, holds)]  # fmt: skip
+    assert kept == [False, False, True, True]
 
 
 @dataclass
