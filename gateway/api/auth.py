@@ -161,6 +161,8 @@ async def _token(request: Request) -> str:
     client_id, secret = _credentials(request, await request.body())
     async with state.database.writer() as conn:
         issued = await gateways.new_token(conn, client_id, secret, state.settings.now())
+        if issued is not None:  # who only guesses must not keep a gateway out; a refusal keeps no token
+            state.pressure.counted(client_id)
     if issued is None:
         state.visitors.wrong(request)
         raise TokenRefused("invalid_client", HTTPStatus.UNAUTHORIZED)

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Self, TypeVar
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import (
     AfterValidator,
@@ -104,7 +104,12 @@ class GrantAsked(Narrowing):
         )
 
 
-router = APIRouter(prefix="/grants")
+async def _at_their_rate(request: Request, gateway: Feeding) -> None:
+    """A dependency. Raises `Problem` (429) for a gateway that asks more often than it may."""
+    request.app.state.pressure.counted(gateway.gateway_id)
+
+
+router = APIRouter(prefix="/grants", dependencies=[Depends(_at_their_rate)])
 
 _Whose = Annotated[UUID, Query(alias="patient")]
 

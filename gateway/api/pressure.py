@@ -240,14 +240,18 @@ class Pressure:
         """`at_once` transactions, eight times as many waiting; `gateway_rate` requests a second of each."""
         return cls(Entrance(at_once, waiting=8 * at_once), Limiter(gateway_rate, 2 * gateway_rate))
 
+    def counted(self, gateway: Hashable) -> None:
+        """Counts one request of a gateway. Raises `Problem` (429) for one beyond its rate."""
+        wait = self.gateways.take(gateway)
+        if wait > 0:
+            raise too_often(wait)
+
     @asynccontextmanager
     async def ingesting(self, gateway: Hashable) -> AsyncIterator[None]:
         """A place for one transaction of a gateway. Raises `Problem` (429).
 
         To be entered when the body has come: a slow sender must not hold a place while it sends.
         """
-        wait = self.gateways.take(gateway)
-        if wait > 0:
-            raise too_often(wait)
+        self.counted(gateway)
         async with self.ingest.admitted():
             yield

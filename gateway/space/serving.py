@@ -108,14 +108,18 @@ async def opened_database() -> AsyncIterator[tuple[Settings, Database]]:
         yield settings, database
 
 
+async def throw_away_old_tokens(database: Database) -> None:
+    """Throws away all tokens that are over, some in each transaction."""
+    now, went = datetime.now(UTC), 1
+    while went:
+        async with database.writer() as conn:
+            went = await gateways.sweep(conn, now)
+
+
 def _jobs(settings: Settings, database: Database) -> tuple[Job, ...]:
     """What the processes of a space do beside, each in one of them at a time."""
     from gateway import auditing, packing, retaining  # noqa: PLC0415 (commands that open a space's database need neither)
 
-    async def throw_away_old_tokens() -> None:
-        async with database.writer() as conn:
-            await gateways.sweep(conn, datetime.now(UTC))
-
     home = Home(settings, database, HomeSecret.load(settings.home))
     daily = (retaining.job(home), auditing.job(home), packing.job(home))
-    return (Job("tokens", TOKENS_EVERY, throw_away_old_tokens), *daily)
+    return (Job("tokens", TOKENS_EVERY, lambda: throw_away_old_tokens(database)), *daily)

@@ -11,6 +11,8 @@ import httpx
 import orjson
 import pytest
 
+from gateway.api.pressure import Limiter
+from gateway.space.serving import throw_away_old_tokens
 from storage import gateways
 from storage.connection import Connection
 from storage.database import Database
@@ -213,6 +215,46 @@ def test_who_guesses_waits_and_who_is_right_does_not_pay(space: RunningSpace) ->
     assert [answer.status_code for answer in answers] == [403] * 20 + [429]
     assert answers[-1].headers["retry-after"]
     assert httpx.post(url, json={"code": space.code()}, headers=other).status_code == 201
+
+
+def test_a_gateway_that_asks_too_often_for_tokens_or_grants_is_told_when_to_come_back(
+    space: RunningSpace,
+) -> None:
+    gateway, other, before = space.register(), space.register(), space.pressure.gateways
+    form = {"grant_type": "client_credentials"}
+    stranger = ask_token(space, form, auth=(gateway.client_id, "wrong"))
+    space.pressure.gateways = Limiter(0.1, 2)
+    try:
+        tokens = [ask_token(space, form, auth=(gateway.client_id, gateway.secret)) for _ in range(3)]
+        listed = [other.request("GET", f"/grants?patient={uuid4()}") for _ in range(3)]
+        given = other.request("POST", "/grants", b"{}")
+    finally:
+        space.pressure.gateways = before
+    assert stranger.status_code == 401
+    assert [answer.status_code for answer in tokens] == [200, 200, 429]
+    assert [answer.status_code for answer in listed] == [404, 404, 429]
+    assert given.status_code == 429
+    assert all(1 <= int(answer.headers["retry-after"]) <= 10 for answer in (tokens[2], listed[2], given))
+
+
+def test_all_tokens_that_are_over_are_thrown_away(space: RunningSpace) -> None:
+    gateway = space.register()
+
+    async def left(database: Database) -> int:
+        async with database.owner() as conn:
+            over = (
+                "INSERT INTO passerelle.gateway_token (token_hash, gateway_id, ends_at) "
+                "SELECT sha256(convert_to(%s || n::text, 'UTF8')), %s, now() FROM generate_series(1, 2500) n"
+            )
+            await conn.execute(over, (gateway.client_id, gateway.client_id))
+        await throw_away_old_tokens(database)
+        async with database.owner() as conn:
+            query = "SELECT count(*) FROM passerelle.gateway_token WHERE gateway_id = %s"
+            row = await (await conn.execute(query, (gateway.client_id,))).fetchone()
+            return int(row[0]) if row else 0
+
+    assert space.run(left) == 1
+    assert whoever(gateway) == 200
 
 
 def test_only_hashes_of_what_opens_are_stored(space: RunningSpace) -> None:
