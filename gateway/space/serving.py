@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from device_profiles.errors import PasserelleError
 from gateway import settings as configuration
@@ -64,6 +65,8 @@ def space_address(host: str, port: int, *, secure: bool) -> str:
     behind_https = public is not None and public.startswith("https:")
     if not (secure or behind_https or is_loopback(host)):
         raise SpaceNeedsHttps
+    if public is not None and not (behind_https or is_loopback(urlsplit(public).hostname or "")):
+        raise SpaceNeedsHttps  # a server in front that speaks HTTP tells the world's tokens in clear
     if public is not None:
         return public
     own = address_of(host, port) or f"http://localhost:{port}"
