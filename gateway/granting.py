@@ -131,6 +131,8 @@ class Granted:
     grant_id: UUID
     token: str = field(repr=False)
     fhir: str
+    patient: str
+    """The person's id there."""
     ends_at: datetime
     link: CreatedShare | None = None
 
@@ -178,7 +180,7 @@ async def create(home: Home, name: str, space: str | None, wish: Wish, *, link: 
         made = await sharing.create_access(
             home, patient, access, grant_id, label=wish.grantee, expires_at=ends_at
         )
-    return Granted(grant_id, token, fhir, ends_at, made)
+    return Granted(grant_id, token, fhir, fhir_patient, ends_at, made)
 
 
 async def where(conn: Connection, patient: Patient, space: str | None) -> str | None:
@@ -238,13 +240,21 @@ async def _created_here(
     return grant_id, ids.patient(patient.patient_id)
 
 
-async def keep(conn: Connection, patient_id: int, terms: Terms, hashed: bytes, now: datetime) -> UUID:
-    """Keep a grant and its token; one that was kept before stays as it is."""
+async def keep(
+    conn: Connection,
+    patient_id: int,
+    terms: Terms,
+    hashed: bytes,
+    now: datetime,
+    gateway_id: UUID | None = None,
+) -> UUID:
+    """Keep a grant and its token; one that was kept before stays as it is. `gateway_id`: who made it."""
     known = await grants.of_token(conn, patient_id, hashed)
     if known is not None:
         return known
     values = {name: getattr(terms, name) for name in Terms.__slots__}
-    grant = await grants.create(conn, Grant(patient_id=patient_id, grant_id=uuid4(), made_at=now, **values))
+    grant = Grant(patient_id=patient_id, grant_id=uuid4(), made_at=now, gateway_id=gateway_id, **values)
+    await grants.create(conn, grant)
     await grants.add_token(conn, hashed, patient_id, now, terms.ends_at, grant.grant_id)
     return grant.grant_id
 

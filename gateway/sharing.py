@@ -51,7 +51,7 @@ class NothingToShare(PasserelleError):
 class EndInThePast(PasserelleError):
     """A share that would end before it begins."""
 
-    sentence = "The last day of a share lies in the past. Choose today or a later day with --until."
+    sentence = "The last day lies in the past. Choose today or a later day with --until."
 
 
 class EndTooFar(PasserelleError):

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from storage.cluster import ROOT_PARENT
 from storage.embedded import EmbeddedServer
-from storage.errors import DatabaseUnreachable
+from storage.errors import DatabaseAddressUnusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def addresses_of(
 
 
 def user_of(address: str) -> str | None:
-    """The role that an address names. Raises DatabaseUnreachable for what is no address."""
+    """The role that an address names. Raises DatabaseAddressUnusable."""
     try:
         return conninfo_to_dict(address).get("user")  # type: ignore[return-value]
     except psycopg.ProgrammingError:
-        raise DatabaseUnreachable from None
+        raise DatabaseAddressUnusable from None

@@ -27,6 +27,7 @@ from storage.cluster import ROOT_PARENT
 from storage.connection import Connection
 from storage.embedded import EmbeddedServer
 from storage.errors import (
+    DatabaseAddressUnusable,
     DatabaseInterrupted,
     DatabaseRefused,
     DatabaseUnreachable,
@@ -256,7 +257,9 @@ class Database:
         if code == "25006":
             return DiskReadOnly()
         misspelt = connecting and isinstance(problem, psycopg.ProgrammingError) and not code
-        if lost or misspelt or code.startswith("28"):
+        if misspelt:
+            return DatabaseAddressUnusable()
+        if lost or code.startswith("28"):
             return DatabaseUnreachable() if connecting and self._server is None else DatabaseInterrupted()
         return DatabaseRefused(code=code or type(problem).__name__)
 

@@ -81,6 +81,15 @@ class DatabaseUnreachable(StorageError):
     )
 
 
+class DatabaseAddressUnusable(StorageError):
+    """What is named is no address of a PostgreSQL server."""
+
+    sentence = (
+        "What PASSERELLE_DATABASE says is no address of a PostgreSQL database. It looks like "
+        "postgresql://user:password@host/database."
+    )
+
+
 class DatabaseInterrupted(StorageError):
     """The connection ended in the middle; the transaction did not happen, or its answer was lost."""
 

@@ -67,6 +67,8 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
     """Let somebody read from a space; the token is shown once."""
     if days is not None and first is not None:
         raise typer.BadParameter("not together with --days", param_hint="--from")
+    if not to.strip():
+        raise typer.BadParameter("it is empty", param_hint="--to")
 
     async def command() -> Granted:
         from gateway import granting
@@ -86,7 +88,12 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
             shelf=made.share.shelf_url,
         )
     if as_json:
-        answer = {"id": str(granted.grant_id), "token": granted.token, "fhir": granted.fhir}
+        answer = {
+            "id": str(granted.grant_id),
+            "token": granted.token,
+            "fhir": granted.fhir,
+            "patient": f"Patient/{granted.patient}",
+        }
         terminal.write_json(answer | ({"url": made.url} if made is not None else {}))
         return
     terminal.say(
@@ -100,6 +107,7 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
         print(made.url)  # noqa: T201
     else:
         terminal.say("Their token, to be told to nobody else: {token}", token=granted.token)
+        terminal.say("There the person is Patient/{id}.", id=granted.patient)
     terminal.say("To end it sooner: passerelle grant revoke {id}", id=granted.grant_id)
 
 

@@ -94,12 +94,16 @@ def connect(  # noqa: PLR0913, PLR0917 - a command's options
     async def command() -> SpaceStatus:
         from gateway.home import opened
         from gateway.outbox import connections, status
+        from gateway.outbox.errors import NotConnected, SpaceUnreachable
 
         entrance = _entrance(url, token, token_url, client_id, client_secret_file)
         async with opened() as home:
-            made = await connections.connect(
-                home, patient, entrance, code=code, dialect=dialect.value if dialect else None
-            )
+            try:
+                made = await connections.connect(
+                    home, patient, entrance, code=code, dialect=dialect.value if dialect else None
+                )
+            except SpaceUnreachable as error:
+                raise NotConnected(**error.details) from None
             return await status.status_of(home, made)
 
     made = terminal.run(command())

@@ -24,6 +24,15 @@ class SpaceUnreachable(SpaceError):
         super().__init__(**details)
 
 
+class NotConnected(SpaceError):
+    """A space that was to be connected does not answer."""
+
+    sentence = (
+        "The space at {space} does not answer, so it is not connected. Check the address, http or https "
+        "included, then connect again: a code is still good."
+    )
+
+
 class SpaceBusy(SpaceError):
     """The space asks to come back later. `wait`: when, if it said so."""
 

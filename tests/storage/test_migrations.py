@@ -18,6 +18,7 @@ from storage import binaries, embedded, migrate, patients, readings
 from storage.database import Database
 from storage.embedded import EmbeddedServer, erase
 from storage.errors import (
+    DatabaseAddressUnusable,
     DatabaseChanged,
     DatabaseNewer,
     DatabaseUnreachable,
@@ -285,7 +286,7 @@ async def test_a_server_that_does_not_answer_is_said_without_its_password(tmp_pa
         await opened(tmp_path, address)
     assert "secret" not in f"{refused.value}{refused.value.__cause__}"
     assert refused.value.__suppress_context__
-    with pytest.raises(DatabaseUnreachable):
+    with pytest.raises(DatabaseAddressUnusable):
         await opened(tmp_path, "not an address")
     assert await asyncio.to_thread(os.listdir, tmp_path) == []
 
