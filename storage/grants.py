@@ -36,6 +36,8 @@ class Grant:
     ends_at: datetime
     made_at: datetime
     revoked_at: datetime | None = None
+    gateway_id: UUID | None = None
+    """The gateway that made it here; None where the space's own home did."""
 
 
 async def create(conn: Connection, grant: Grant) -> Grant:
@@ -61,6 +63,18 @@ async def revoke(conn: Connection, patient_id: int, grant_id: UUID, now: datetim
     values = {"patient_id": patient_id, "grant_id": grant_id, "now": now}
     if await (await conn.execute(_SQL["revoke"], values)).fetchone() is None:
         raise UnknownGrant
+
+
+async def live_of_gateway(conn: Connection, gateway_id: UUID, now: datetime) -> int:
+    """How many grants that a gateway made still open something."""
+    values = {"gateway_id": gateway_id, "now": now}
+    row = await (await conn.execute(_SQL["live_of_gateway"], values)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def revoke_of_gateway(conn: Connection, gateway_id: UUID, now: datetime) -> None:
+    """Ends every grant that a gateway made. Idempotent."""
+    await conn.execute(_SQL["revoke_of_gateway"], {"gateway_id": gateway_id, "now": now})
 
 
 async def patients_of_uuid(conn: Connection, text: str) -> tuple[int, ...]:

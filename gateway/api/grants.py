@@ -136,7 +136,8 @@ async def create(request: Request, gateway: Feeding) -> Response:
     if not now < asked.ends_at < now + LONGEST:
         raise not_understood("ends_at")
     async with _patient(request, gateway, asked.patient) as (conn, patient_id):
-        grant_id = await granting.keep(conn, patient_id, asked.terms(), bytes.fromhex(asked.token_hash), now)
+        hashed = bytes.fromhex(asked.token_hash)
+        grant_id = await granting.keep(conn, patient_id, asked.terms(), hashed, now, gateway.gateway_id)
     said = {"id": str(grant_id), "patient": request.app.state.ids.patient(patient_id)}
     return Response(orjson.dumps(said), HTTPStatus.CREATED, media_type="application/json")
 

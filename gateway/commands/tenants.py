@@ -145,6 +145,7 @@ def list_gateways(as_json: Json = False) -> None:
 
 def revoke(
     gateway: Annotated[str, typer.Argument(metavar="ID", help="The gateway, as gateways list shows it.")],
+    with_grants: Annotated[bool, typer.Option("--with-grants", help="End the grants it made too.")] = False,
     as_json: Json = False,
 ) -> None:
     """End a gateway's registration at once; what it brought stays."""
@@ -152,14 +153,25 @@ def revoke(
 
     async def command() -> None:
         from gateway.space.serving import opened_database
-        from storage import gateways
+        from storage import gateways, grants
 
+        now = datetime.now(UTC)
         async with opened_database() as (_, database), database.writer() as conn:
-            await gateways.revoke(conn, gateway_id, datetime.now(UTC))
+            await gateways.revoke(conn, gateway_id, now)
+            if with_grants:
+                await grants.revoke_of_gateway(conn, gateway_id, now)
+            live = await grants.live_of_gateway(conn, gateway_id, now)
         if as_json:
-            terminal.write_json({"id": str(gateway_id), "revoked": True})
-        else:
-            terminal.say("The gateway is turned away from now on. What it brought stays.")
+            terminal.write_json({"id": str(gateway_id), "revoked": True, "live_grants": live})
+            return
+        terminal.say("The gateway is turned away from now on. What it brought stays.")
+        if live:
+            terminal.say(
+                "Grants that it made and that still open something: {count}. To end them too: "
+                "passerelle gateways revoke {id} --with-grants",
+                count=live,
+                id=gateway_id,
+            )
 
     terminal.run(command())
 

@@ -1,14 +1,22 @@
 -- name: create
 -- A new grant.
 INSERT INTO passerelle.grant_ (patient_id, grant_id, grantee, organisation, purpose, kinds, period_start,
-    period_end, ends_at, made_at, revoked_at)
+    period_end, ends_at, made_at, revoked_at, gateway_id)
 VALUES (%(patient_id)s, %(grant_id)s, %(grantee)s, %(organisation)s, %(purpose)s, %(kinds)s, %(period_start)s,
-    %(period_end)s, %(ends_at)s, %(made_at)s, %(revoked_at)s)
+    %(period_end)s, %(ends_at)s, %(made_at)s, %(revoked_at)s, %(gateway_id)s)
+
+-- name: live_of_gateway
+-- How many grants of a gateway open something.
+SELECT count(*) FROM passerelle.grant_ WHERE gateway_id = %(gateway_id)s AND revoked_at IS NULL AND ends_at > %(now)s
+
+-- name: revoke_of_gateway
+-- The grants of a gateway end.
+UPDATE passerelle.grant_ SET revoked_at = %(now)s WHERE gateway_id = %(gateway_id)s AND revoked_at IS NULL
 
 -- name: of_patient
 -- A patient's grants, the newest first.
 SELECT patient_id, grant_id, grantee, organisation, purpose, kinds, period_start, period_end, ends_at, made_at,
-    revoked_at
+    revoked_at, gateway_id
 FROM passerelle.grant_ WHERE patient_id = %(patient_id)s ORDER BY made_at DESC, grant_id
 
 -- name: revoke

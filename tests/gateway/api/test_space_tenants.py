@@ -14,11 +14,12 @@ import orjson
 import pytest
 
 from fhir_mapping.observation import render
-from storage import erasure, gateways, patients, tenants
+from storage import erasure, gateways, grants, patients, tenants
 from storage.database import Database
 from storage.errors import TenantExists, UnknownTenant, UnusableName
 from storage.receipts import Receipt, Scope
 from tests.fhir_mapping.examples import IDS
+from tests.gateway.api.grant_serving import fed, grant
 from tests.gateway.api.space_serving import (
     FeedingGateway,
     RunningSpace,
@@ -160,6 +161,27 @@ def test_codes_that_were_used_or_are_over_are_swept_with_the_tokens(space: Runni
     kept = [sha256(code.replace("-", "").encode()).digest() in {bytes(row[0]) for row in left}
             for code in (used, over, just_over, holds)]  # fmt: skip
     assert kept == [False, False, True, True]
+
+
+def test_grants_of_a_gateway_are_known_as_its_own_and_end_with_it_where_that_is_asked(
+    space: RunningSpace,
+) -> None:
+    told = sensor(1)
+    gateway = fed(space, told)
+    who, other = grant(gateway, told.patient_uuid), grant(fed(space, again := sensor(1)), again.patient_uuid)
+
+    async def live(database: Database) -> int:
+        async with database.writer() as conn:
+            return await grants.live_of_gateway(conn, UUID(gateway.client_id), space.now())
+
+    async def end(database: Database) -> None:
+        async with database.writer() as conn:
+            await grants.revoke_of_gateway(conn, UUID(gateway.client_id), space.now())
+
+    assert space.run(live) == 1
+    space.run(end)
+    assert space.run(live) == 0
+    assert (who.get("/Observation").status_code, other.get("/Observation").status_code) == (401, 200)
 
 
 @dataclass
