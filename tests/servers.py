@@ -57,6 +57,32 @@ async def opened(home: Path) -> AsyncIterator[Database]:
         yield database
 
 
+_OF_HOMES: dict[Path, Addresses] = {}
+
+
+@contextmanager
+def fresh_for(home: Path) -> Iterator[dict[str, str]]:
+    """The environment by which a home works on a database of its own on the server, where one was named."""
+    if not DATABASE:
+        yield {}
+        return
+    with fresh() as where:
+        _OF_HOMES[home] = where
+        yield where.environment
+
+
+@asynccontextmanager
+async def database_of(home: Path) -> AsyncIterator[Database]:
+    """The database of a home, wherever it is."""
+    where = _OF_HOMES.get(home)
+    if where is None:
+        async with Database.open(home) as database:
+            yield database
+    else:
+        async with Database.open(home, where.owner, writer=where.writer, reader=where.reader) as database:
+            yield database
+
+
 @cache
 def shared() -> Addresses:
     """One database for the whole session, dropped at its end."""

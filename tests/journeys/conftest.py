@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import pytest
 
 from storage.embedded import erase
 from tests import servers
-from tests.servers import DATABASE
 
 ROOT = Path(__file__).parents[2]
 CAPTURE = ROOT / "gateway" / "demonstration" / "accuchek_guide_full_read.json"
@@ -122,6 +121,6 @@ def passerelle(tmp_path: Path) -> Iterator[CommandLine]:
         "PYTHONPATH": str(ROOT),
     }
     environment["PASSERELLE_SHELF_URL"] = "http://127.0.0.1:9"  # nobody listens there
-    with servers.fresh() if DATABASE else nullcontext() as where:
-        yield CommandLine(home, environment | (where.environment if where else {}))
+    with servers.fresh_for(home) as where:
+        yield CommandLine(home, environment | where)
     erase(home)

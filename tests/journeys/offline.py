@@ -13,13 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from storage.database import Database
 from storage.embedded import erase
+from tests import servers
 from tests.journeys.conftest import CommandLine, free_port
 
 WEEKS = 6
@@ -57,14 +57,14 @@ def sensor_weeks(folder: Path, number: int, weeks: int) -> Path:
 
 async def rows_of(home: Path, table: str) -> list[tuple[object, ...]]:
     columns = "recorded_at, sequence, ordinal, mantissa" if table == "reading" else "*"
-    async with Database.open(home) as database, database.owner() as conn:
+    async with servers.database_of(home) as database, database.owner() as conn:
         cursor = await conn.execute(f"SELECT {columns} FROM passerelle.{table} ORDER BY 1, 2, 3")
         return list(await cursor.fetchall())
 
 
 async def until(home: Path, query: str, reached: int, process: subprocess.Popen[bytes]) -> int:
     """Looks until a count is reached, or the process ends by itself."""
-    async with Database.open(home) as database:
+    async with servers.database_of(home) as database:
         while True:
             async with database.owner() as conn:
                 row = await (await conn.execute(query)).fetchone()
@@ -155,16 +155,15 @@ def two_homes(folder: Path) -> Iterator[tuple[CommandLine, CommandLine]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PASSERELLE_")}
     root = str(Path(__file__).parents[2])
     homes = []
-    for name in ("gateway", "space"):
-        home = folder / name / "home"
-        home.parent.mkdir()
-        environment = kept | {"PASSERELLE_HOME": str(home), "LC_ALL": "C.UTF-8", "PYTHONPATH": root}
-        homes.append(CommandLine(home, environment | {"PASSERELLE_SHELF_URL": "http://127.0.0.1:9"}))
-    try:
+    with ExitStack() as made:
+        for name in ("gateway", "space"):
+            home = folder / name / "home"
+            home.parent.mkdir()
+            made.callback(erase, home)
+            environment = kept | {"PASSERELLE_HOME": str(home), "LC_ALL": "C.UTF-8", "PYTHONPATH": root}
+            environment |= made.enter_context(servers.fresh_for(home))
+            homes.append(CommandLine(home, environment | {"PASSERELLE_SHELF_URL": "http://127.0.0.1:9"}))
         yield homes[0], homes[1]
-    finally:
-        for one in homes:
-            erase(one.home)
 
 
 if __name__ == "__main__":

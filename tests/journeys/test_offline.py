@@ -6,8 +6,6 @@ import pytest
 
 from tests.journeys.offline import A_WEEK, WEEKS, go, two_homes
 
-pytestmark = pytest.mark.embedded
-
 
 @pytest.mark.timeout(240)
 def test_six_weeks_offline_and_three_kills_leave_every_reading_at_the_space_once(tmp_path: Path) -> None:

@@ -14,19 +14,17 @@ from fhir_mapping.observation import render_each
 from fhir_mapping.opaque import ReadingIds
 from storage import devices, patients, readings
 from storage.clock_segments import ALL_TIMES
-from storage.database import Database
+from tests import servers
 from tests.gateway.outbox.homes import by_identifier
 from tests.journeys.conftest import CAPTURE, CommandLine, free_port
 from tests.journeys.offline import rows_of, two_homes
-
-pytestmark = pytest.mark.embedded
 
 IDS = ReadingIds(bytes(32))
 
 
 async def _said(home: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    async with Database.open(home) as database, database.owner() as conn:
+    async with servers.database_of(home) as database, database.owner() as conn:
         for patient in await patients.list_all(conn):
             for device in await devices.of_patient(conn, patient.patient_id, forgotten=True):
                 page = await readings.page_of_device(

@@ -151,6 +151,7 @@ def test_an_erased_reading_does_not_come_back_by_reading_again_unless_it_is_want
     assert with_readings.json(*replay)["stored"] == 11 - left
 
 
+@pytest.mark.embedded
 def test_no_file_of_the_database_keeps_what_was_erased(
     with_readings: CommandLine, held: EmbeddedServer
 ) -> None:
@@ -197,6 +198,7 @@ def test_an_erasure_that_is_killed_is_whole_or_absent(with_readings: CommandLine
         assert (left, len(receipts)) in {(READINGS, 0), (0, 1)}
 
 
+@pytest.mark.embedded
 def test_a_whole_home_goes_with_what_lies_elsewhere(with_readings: CommandLine) -> None:
     folder = place_of(with_readings.home).folder
     with_readings.run("erase", "--home", text="something\n", status=1)
@@ -207,6 +209,7 @@ def test_a_whole_home_goes_with_what_lies_elsewhere(with_readings: CommandLine) 
     assert not folder.exists()
 
 
+@pytest.mark.embedded
 def test_a_home_whose_shelf_does_not_answer_stays_until_it_is_told(with_readings: CommandLine) -> None:
     with with_readings.serving("--role", "shelf") as shelf:
         gateway = with_readings.with_environment(PASSERELLE_SHELF_URL=shelf)
@@ -219,6 +222,7 @@ def test_a_home_whose_shelf_does_not_answer_stays_until_it_is_told(with_readings
     assert not gateway.home.exists()
 
 
+@pytest.mark.embedded
 def test_a_log_is_verified_and_its_cut_end_is_seen(with_readings: CommandLine) -> None:
     with with_readings.serving("--role", "shelf") as shelf:
         gateway = with_readings.with_environment(PASSERELLE_SHELF_URL=shelf)
