@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import storage
 from device_profiles.reading import Measurand, Quantity
+from gateway import archive_files
 from storage import clock_segments
 from storage.columns import Numbers, microseconds, moment
 from storage.days import MICROSECONDS_A_DAY, day_begins, day_date, local_days
@@ -92,6 +93,8 @@ def test_stretches_that_are_near_are_one() -> None:
 
 def test_every_statement_has_a_sentence_and_is_used() -> None:
     sources = [path.read_text("utf-8") for path in Path(storage.__path__[0]).glob("*.py")]
+    # An archive names its tables, and `storage.everything` has a statement for each.
+    sources.append(Path(archive_files.__file__).read_text("utf-8"))
     for path in files("storage").joinpath("queries").iterdir():
         text = path.read_text("utf-8")
         names = statements(path.name.removesuffix(".sql"))
