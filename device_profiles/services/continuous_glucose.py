@@ -6,6 +6,7 @@ what uses a value refuses one whose checksum does not.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -189,14 +190,14 @@ class ContinuousGlucoseFeature:
         )
 
 
-class _WithCrc:
+class _WithCrc(ABC):
     """What the three values below share: a body of fixed size, and perhaps its checksum."""
 
     __slots__ = ()
     crc: int | None
 
-    def _body(self) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _body(self) -> bytes: ...
 
     def encode(self) -> bytes:
         """Write the bytes."""
