@@ -45,7 +45,7 @@ app = typer.Typer(
 def _passerelle(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    del version  # answered by main() before anything is loaded
+    del version  # answered in gateway.entry, before anything is loaded
 
 
 for group in (
@@ -71,12 +71,7 @@ for group in (
 
 
 def main() -> None:
-    """Run the command line; `--version` answers at once."""
-    if sys.argv[1:] == ["--version"]:
-        from importlib.metadata import version
-
-        print(f"passerelle {version('passerelle')}")  # noqa: T201
-        return
+    """Run the command line."""
     terminal.write_any_name()
     os.umask(0o077)  # what a command writes is a person's own
     usage.run(app, _with_chosen_passcode(sys.argv[1:]))
