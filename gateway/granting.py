@@ -29,7 +29,7 @@ from gateway.sharing import CreatedShare, EndInThePast, EndTooFar
 from storage import access_log, grants, patients, spaces, tenants
 from storage.access_log import Access
 from storage.connection import Connection
-from storage.errors import UnknownGrant, UnknownPatient
+from storage.errors import GrantOver, UnknownGrant, UnknownPatient
 from storage.grants import Grant
 from storage.patients import Patient
 
@@ -321,7 +321,7 @@ async def revoke(home: Home, name: str, space: str | None, grant_id: UUID) -> No
 async def narrow(
     home: Home, name: str, space: str | None, grant_id: UUID, *, kinds: Sequence[str], bounds: Bounds
 ) -> None:
-    """Take back a part of a grant, at once. Raises UnknownGrant, and as `create`."""
+    """Take back a part of a grant, at once. Raises UnknownGrant, GrantOver, and as `create`."""
     now = datetime.now(UTC)
     async with home.database.writer() as conn:
         patient = await person(conn, name)
@@ -333,6 +333,7 @@ async def narrow(
                 conn,
                 patient.patient_id,
                 grant_id,
+                now,
                 kinds=wanted,
                 period_start=start,
                 period_end=end,
@@ -366,9 +367,11 @@ def _body(patient: Patient, terms: Terms, token: str) -> dict[str, object]:
 def _answer(
     client: SpaceClient, answer: httpx.Response, missing: PasserelleError | None = None
 ) -> Mapping[str, Any]:
-    """What a space said. Raises NotFedThere or `missing` for 404, SpaceRefuses, SpaceAnswersOddly."""
+    """What a space said. Raises NotFedThere or `missing`, GrantOver, SpaceRefuses, SpaceAnswersOddly."""
     if answer.status_code == httpx.codes.NOT_FOUND:
         raise missing or NotFedThere(space=client.base)
+    if answer.status_code == httpx.codes.CONFLICT:
+        raise GrantOver
     if not answer.is_success:
         raise SpaceRefuses(space=client.base, status=answer.status_code)
     if answer.status_code == httpx.codes.NO_CONTENT:

@@ -6,7 +6,7 @@ a space is unknown here, wherever the process ends; see docs/decisions/0032.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -162,13 +162,17 @@ async def refused_stretches(conn: Connection, space: Space) -> dict[int, tuple[t
     return found
 
 
-async def waiting(conn: Connection, space: Space, pending: Pending) -> int:
-    """How many readings a space was told nothing of, in what is pending."""
-    total = 0
+async def waiting(conn: Connection, space: Space, pending: Pending) -> tuple[int, int]:
+    """How many readings a space was told nothing of, in what is pending; and how many it was told of."""
+    there = told = 0
     for device_id, stretches in pending.stretches.items():
         for first, last in stretches:
             values = {**space.key, "device_id": device_id, "first": moment(first), "last": moment(last)}
-            for statement, sign in (("readings_of_stretch", 1), ("told_of_stretch", -1)):
-                row = await (await conn.execute(_SQL[statement], values)).fetchone()
-                total += sign * int(row[0]) if row else 0
-    return total
+            there += await _count(conn, "readings_of_stretch", values)
+            told += await _count(conn, "told_of_stretch", values)
+    return there - told, told
+
+
+async def _count(conn: Connection, statement: str, values: Mapping[str, object]) -> int:
+    row = await (await conn.execute(_SQL[statement], values)).fetchone()
+    return int(row[0]) if row else 0

@@ -329,13 +329,16 @@ class UnknownPatient(PatientError):
 class PatientExists(PatientError):
     """A patient of this name is there already."""
 
-    sentence = "There is already a patient of that name."
+    sentence = (
+        "There is already a patient of that name. Choose another name, or see who is here: "
+        "passerelle patients list"
+    )
 
 
 class UnusableName(PatientError):
     """A name that is empty, too long, or holds control characters."""
 
-    sentence = "A patient's name has 1 to 200 characters, without control characters."
+    sentence = "A name has 1 to 200 characters, without control characters. Write another one."
 
 
 class UnknownZone(PatientError):
@@ -388,7 +391,16 @@ class UnknownReading(StorageError):
 class UnknownGrant(StorageError):
     """No grant of this patient has this id."""
 
-    sentence = "There is no such grant."
+    sentence = "There is no such grant. List them with: passerelle grant list --patient NAME"
+
+
+class GrantOver(StorageError):
+    """A grant that has ended opens nothing: there is nothing to take back of it."""
+
+    sentence = (
+        "This grant is over: nothing can be read with it any more. To let somebody read, make a new one: "
+        "passerelle grant create"
+    )
 
 
 class UnknownTenant(StorageError):
@@ -400,7 +412,10 @@ class UnknownTenant(StorageError):
 class TenantExists(StorageError):
     """A tenant of this name is there already."""
 
-    sentence = "There is already a tenant of that name."
+    sentence = (
+        "There is already a tenant of that name. Choose another name, or see which are here: "
+        "passerelle tenants list"
+    )
 
 
 class UnknownGateway(StorageError):

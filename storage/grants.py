@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from device_profiles.reading import Kind
 from storage.connection import Connection
-from storage.errors import UnknownGrant
+from storage.errors import GrantOver, UnknownGrant
 from storage.statements import statements
 
 _SQL = statements("grants")
@@ -91,6 +91,7 @@ async def narrow(
     conn: Connection,
     patient_id: int,
     grant_id: UUID,
+    now: datetime,
     *,
     kinds: Iterable[Kind] | None = None,
     period_start: datetime | None = None,
@@ -99,12 +100,14 @@ async def narrow(
 ) -> None:
     """Takes back a part of a grant, at once and for its tokens too: it never opens more than before.
 
-    None leaves a bound as it is. Raises UnknownGrant.
+    None leaves a bound as it is. Raises UnknownGrant, GrantOver.
     """
     key = {"patient_id": patient_id, "grant_id": grant_id}
-    row = await (await conn.execute(_SQL["lock"], key)).fetchone()
+    row = await (await conn.execute(_SQL["lock"], {**key, "now": now})).fetchone()
     if row is None:
         raise UnknownGrant
+    if row[1]:
+        raise GrantOver
     wanted = None if kinds is None else {int(kind) for kind in kinds}
     left = row[0] if wanted is None else sorted(wanted if row[0] is None else wanted.intersection(row[0]))
     bounds = {"kinds": left, "period_start": period_start, "period_end": period_end, "ends_at": ends_at}

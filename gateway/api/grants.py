@@ -33,11 +33,11 @@ from device_profiles.reading import Kind
 from device_profiles.text import one_line
 from gateway import granting
 from gateway.api.auth import Feeding, still_holds
-from gateway.api.problems import not_found, not_understood, place_of
+from gateway.api.problems import Problem, not_found, not_understood, place_of
 from gateway.granting import Terms
 from storage import grants, tenants
 from storage.connection import Connection
-from storage.errors import PatientOfAnother, UnknownGrant
+from storage.errors import GrantOver, PatientOfAnother, UnknownGrant
 from storage.gateways import Bearer
 
 LONGEST: Final = timedelta(days=36525)
@@ -160,6 +160,7 @@ async def narrow(grant_id: UUID, request: Request, gateway: Feeding, patient: _W
                 conn,
                 patient_id,
                 grant_id,
+                request.app.state.settings.now(),
                 kinds=asked.chosen(),
                 period_start=asked.period_start,
                 period_end=asked.period_end,
@@ -167,6 +168,8 @@ async def narrow(grant_id: UUID, request: Request, gateway: Feeding, patient: _W
             )
         except UnknownGrant:
             raise not_found() from None
+        except GrantOver as error:
+            raise Problem(HTTPStatus.CONFLICT, error.sentence) from None
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

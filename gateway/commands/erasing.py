@@ -139,7 +139,7 @@ def _confirm(expected: str) -> None:
         raise NotConfirmed
 
 
-def _tell(receipt: Receipt, *, as_json: bool) -> None:
+def _tell(receipt: Receipt, *, as_json: bool, whose: str | None = None) -> None:
     from gateway.erasing import told
 
     answer = told(receipt)
@@ -147,6 +147,12 @@ def _tell(receipt: Receipt, *, as_json: bool) -> None:
         terminal.write_json(answer)
         return
     terminal.say("{count} readings are erased. Receipt {id}:", count=receipt.readings, id=answer["receipt"])
+    terminal.say(
+        "  {time}, {person}: {reason}",
+        time=receipt.erased_at.astimezone().strftime("%Y-%m-%d %H:%M"),
+        person=whose or terminal.tr("person number {number}", number=receipt.patient_id),
+        reason=terminal.tr(REASONS[answer["reason"]]),
+    )
     for name, count in answer["erased"].items():
         if count:
             print(f"  {terminal.tr(COUNTS[name]):<32} {count}")  # noqa: T201
@@ -162,6 +168,13 @@ def _tell(receipt: Receipt, *, as_json: bool) -> None:
             state=space["confirmed_at"] or terminal.tr(waiting),
         )
 
+
+REASONS = {
+    "asked": "it was asked for",
+    "retention": "its time was over",
+    "gateway": "a gateway deleted it",
+}
+"""Why something was erased, in words."""
 
 COUNTS = {
     "readings": "readings",
@@ -235,15 +248,17 @@ def list_receipts(
 ) -> None:
     """What was erased, when, and which spaces confirmed it; of people too who are not here any more."""
 
-    async def command() -> list[Receipt]:
+    async def command() -> tuple[list[Receipt], dict[int, str]]:
         from gateway.home import opened
         from storage import patients, receipts
 
         async with opened() as home, home.database.writer() as connection:
             person = await patients.find(connection, patient) if patient else None
-            return list(await receipts.list_all(connection, person.patient_id if person else None))
+            receipts_ = await receipts.list_all(connection, person.patient_id if person else None)
+            names = {known.patient_id: known.name for known in await patients.list_all(connection)}
+            return list(receipts_), names
 
-    found = terminal.run(command())
+    found, names = terminal.run(command())
     if as_json:
         from gateway.erasing import told
 
@@ -252,7 +267,7 @@ def list_receipts(
         terminal.say("Nothing was ever erased here.")
     else:
         for receipt in found:
-            _tell(receipt, as_json=False)
+            _tell(receipt, as_json=False, whose=names.get(receipt.patient_id))
 
 
 def set_rule(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -33,6 +35,9 @@ _To = Annotated[
     datetime | None,
     typer.Option("--to-date", formats=["%Y-%m-%d"], metavar="DATE", help="The last day of the readings."),
 ]
+ONE_VISIT: Final = timedelta(minutes=10)
+"""Looks that lie closer are told as one."""
+
 _GrantId = Annotated[UUID, typer.Argument(metavar="ID", help="As `grant list` shows it.")]
 
 
@@ -108,7 +113,11 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options
     else:
         terminal.say("Their token, to be told to nobody else: {token}", token=granted.token)
         terminal.say("There the person is Patient/{id}.", id=granted.patient)
-    terminal.say("To end it sooner: passerelle grant revoke {id}", id=granted.grant_id)
+    terminal.say(
+        "To end it sooner: passerelle grant revoke {id} --patient {name}",
+        id=granted.grant_id,
+        name=shlex.quote(patient),
+    )
 
 
 def list_grants(patient: PatientName, space: _Space = None, as_json: Json = False) -> None:
@@ -201,21 +210,46 @@ def _write(grant: dict[str, Any]) -> None:
         made=_day(_moment(grant["made_at"])),
         end=_last_day(_moment(grant["ends_at"])),
     )
-    for look in grant["looks"]:
-        when = _moment(look["at"]).astimezone().strftime("%Y-%m-%d %H:%M")
-        print(f"  {when}  {_looked_at(str(look['what'] or ''))}")  # noqa: T201
+    for visit in _visits([(_moment(look["at"]), str(look["what"] or "")) for look in grant["looks"]]):
+        when = visit.began.astimezone().strftime("%Y-%m-%d %H:%M")
+        print(f"  {when}  {'; '.join(_looked_at(what, count) for what, count in visit.seen.items())}")  # noqa: T201
 
 
-def _looked_at(what: str) -> str:
-    """What somebody looked at, in words: `Observation 12 blood-glucose` is how the log keeps it."""
-    resource, _, rest = what.partition(" ")
-    count, _, kinds = rest.partition(" ")
+@dataclass(slots=True)
+class _Visit:
+    """Looks of one reader that follow one another: a program that turns pages is one visit."""
+
+    began: datetime
+    ended: datetime
+    seen: dict[str, int]
+    """How many of what: the resource and, of readings, their kinds."""
+
+
+def _visits(looks: list[tuple[datetime, str]]) -> list[_Visit]:
+    """Looks put together, the newest visit first. `Observation 12 blood-glucose` is how the log keeps one."""
+    visits: list[_Visit] = []
+    for at, what in sorted(looks):
+        resource, _, rest = what.partition(" ")
+        number, _, kinds = rest.partition(" ")
+        counted = number.isdigit()
+        seen = f"{resource} {kinds}".strip() if counted else what
+        if not visits or at - visits[-1].ended > ONE_VISIT:
+            visits.append(_Visit(at, at, {}))
+        visit = visits[-1]
+        visit.ended = at
+        visit.seen[seen] = visit.seen.get(seen, 0) + (int(number) if counted else 0)
+    return visits[::-1]
+
+
+def _looked_at(what: str, count: int) -> str:
+    """What somebody looked at, in words."""
+    resource, _, kinds = what.partition(" ")
     sentences = {
         "Observation": "{count} readings: {kinds}",
         "Device": "devices: {count}",
         "Patient": "who the person is",
     }
-    if resource not in sentences or not count.isdigit():
+    if resource not in sentences:
         return what
     return terminal.tr(sentences[resource]).format(count=count, kinds=kinds.replace(" ", ", ") or "–")
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from gateway import terminal
 from gateway.commands.options import Json, PatientName, Zone, tell_of_erased
 from gateway.commands.people import tell_if_new
+
+LINES_TOLD: Final = 20
+"""Lines of a file that are named one by one: a file of another format is wrong in each."""
 
 
 class FileFormat(StrEnum):
@@ -60,10 +63,13 @@ def import_file(
     if as_json:
         terminal.write_json(answer)
     else:
-        for line in answer["refused"]:
+        for line in answer["refused"][:LINES_TOLD]:
             terminal.note(
                 "Line {line} was left out: {reason}.", line=line["line"], reason=terminal.tr(line["reason"])
             )
+        more = len(answer["refused"]) - LINES_TOLD
+        if more > 0:
+            terminal.note("{count} more lines were left out; --json names them all.", count=more)
         tell_of_erased(answer.pop("erased", 0))
         terminal.say("{stored} readings stored, {known} were already there.", **answer)
     if answer["refused"] and not answer["stored"] + answer["known"]:

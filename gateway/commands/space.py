@@ -241,6 +241,8 @@ def _tell(one: SpaceStatus) -> None:
         waiting=one.waiting,
         refused=one.refused,
     )
+    if one.changes:
+        terminal.say("  Changes of readings that it was told, to look at: {count}.", count=one.changes)
     if one.shown:
         terminal.say(
             "  It takes no changes: of {count} readings it shows an older version than yours.",
@@ -270,6 +272,7 @@ def _answer(one: SpaceStatus) -> dict[str, Any]:
         "connected_at": space.connected_at.isoformat(),
         "told": one.told,
         "waiting": one.waiting,
+        "changes": one.changes,
         "refused": one.refused,
         "shown": one.shown,
         "to_erase": one.to_erase,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -56,8 +57,9 @@ def add(
             terminal.write_json(_tenant(tenant))
         else:
             terminal.say(
-                "{name} is a tenant now. For a gateway's code: passerelle tenants code {name}",
+                "{name} is a tenant now. For a gateway's code: passerelle tenants code {quoted}",
                 name=tenant.name,
+                quoted=shlex.quote(tenant.name),
             )
 
     terminal.run(command())

@@ -36,7 +36,8 @@ _SHUT: Final = {"SpaceRefusesGateway", "SpaceForbids", "SpaceRefuses", "SpaceMov
 class SpaceStatus:
     """A space with what became of what it was to be told, in numbers of readings.
 
-    `waiting`: readings that it was told nothing of; changes of others may wait beside them.
+    `waiting`: readings that it was told nothing of. `changes`: readings that it was told of, which are looked
+    at again since something about them, or about one beside them, changed.
 
     `shown`: of those told, how many it shows in an older version, since it takes no changes; `to_erase`: what
     it is still to erase. `refusals`: why readings were refused, in the space's words, and how many.
@@ -46,6 +47,7 @@ class SpaceStatus:
     condition: Condition
     told: int
     waiting: int
+    changes: int
     refused: int
     shown: int
     to_erase: int
@@ -69,9 +71,9 @@ async def status_of(home: Home, space: Space) -> SpaceStatus:
         counts = await deliveries.counts(conn, space)
         refusals = await deliveries.refusals(conn, space)
         pending = await spaces.pending(conn, space)
-        waiting = 0
+        waiting = changes = 0
         if space.disconnected_at is None:
-            waiting = await deliveries.waiting(conn, space, pending)
+            waiting, changes = await deliveries.waiting(conn, space, pending)
     to_erase = counts[State.TO_ERASE]
     can_erase = dialect_named(space.dialect).takes_changes
     return SpaceStatus(
@@ -79,6 +81,7 @@ async def status_of(home: Home, space: Space) -> SpaceStatus:
         _condition(space, waiting or len(pending.stretches) or (can_erase and to_erase)),
         told=counts[State.TOLD] + counts[State.SHOWN],
         waiting=waiting,
+        changes=changes,
         refused=counts[State.REFUSED],
         shown=counts[State.SHOWN],
         to_erase=to_erase,

@@ -31,7 +31,8 @@ SELECT patient_id FROM passerelle.space_patient WHERE uuid = %(uuid)s
 
 -- name: lock
 -- A grant that is about to be narrowed.
-SELECT kinds FROM passerelle.grant_ WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s FOR UPDATE
+SELECT kinds, revoked_at IS NOT NULL OR ends_at <= %(now)s
+FROM passerelle.grant_ WHERE patient_id = %(patient_id)s AND grant_id = %(grant_id)s FOR UPDATE
 
 -- name: narrow
 -- A grant opens less from now on; a bound that is null stays.

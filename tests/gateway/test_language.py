@@ -24,6 +24,7 @@ from gateway.api import auth, fhir, problems, shelf, uploads
 from gateway.cli import app
 from gateway.commands import audit, space
 from gateway.commands.erasing import COUNTS
+from gateway.commands.erasing import REASONS as ERASED_SINCE
 from gateway.commands.reporting import EPISODES, FIGURES, RANGES, RANGES_IN_PREGNANCY
 from gateway.file_errors import OTHER, REASONS
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
@@ -43,6 +44,7 @@ SAID_BY_NAME = {
     *RANGES,
     *RANGES_IN_PREGNANCY,
     *COUNTS.values(),
+    *ERASED_SINCE.values(),
     *audit.REASONS.values(),
     *space.CONDITIONS.values(),
     space.UNEXPLAINED,

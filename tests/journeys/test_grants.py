@@ -96,6 +96,8 @@ def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
     assert counted(whole) == 0
     at_home.run("grant", "revoke", whole["id"], *there)
     assert read(whole).status_code == 401
+    over = at_home.run("grant", "narrow", whole["id"], *there, "--kinds", "ketone", status=1)
+    assert "This grant is over" in over.stderr
     shares = at_home.json("share", "list", *ADA)
     assert [share["state"] for share in shares] == ["revoked"]
 

@@ -82,6 +82,8 @@ def _change(gateway: CommandLine, space: CommandLine) -> None:
     first, second, *_ = listed(gateway)
     gateway.run("readings", "note", first, "après le repas")
     gateway.run("readings", "not-mine", second)
+    (status,) = gateway.json("space", "status")
+    assert (status["waiting"], status["changes"]) == (0, 2)
     assert feed(gateway) == 2
     assert said(space) == said(gateway)
 
