@@ -41,8 +41,8 @@ ORDER BY 2 DESC, 1
 
 -- name: rows_plain
 -- How many patients and readings there are, as the server last counted; what it never did, by its statistics.
-SELECT sum(greatest(reltuples, n_live_tup)) FILTER (WHERE relname = 'patient')::int8,
-    sum(greatest(reltuples, n_live_tup)) FILTER (WHERE relname LIKE 'reading\_%%' AND relispartition
+SELECT sum(CASE WHEN reltuples <= 0 THEN n_live_tup ELSE reltuples END) FILTER (WHERE relname = 'patient')::int8,
+    sum(CASE WHEN reltuples <= 0 THEN n_live_tup ELSE reltuples END) FILTER (WHERE relname LIKE 'reading\_%%' AND relispartition
         AND relname NOT LIKE 'reading\_quantity%%')::int8
 FROM pg_class JOIN pg_stat_user_tables USING (relname) WHERE relnamespace = 'passerelle'::regnamespace AND relkind = 'r'
     AND schemaname = 'passerelle'
@@ -55,8 +55,8 @@ SELECT greatest(approximate_row_count('passerelle.patient'), 0), approximate_row
 -- The same, over all machines.
 SELECT sum(split_part(result, ',', 1)::int8)::int8, sum(split_part(result, ',', 2)::int8)::int8
 FROM run_command_on_all_nodes($$
-    SELECT coalesce(sum(greatest(reltuples, n_live_tup)) FILTER (WHERE relname ~ '^patient_[0-9]+$'), 0)::int8 || ',' ||
-        coalesce(sum(greatest(reltuples, n_live_tup)) FILTER (
+    SELECT coalesce(sum(CASE WHEN reltuples <= 0 THEN n_live_tup ELSE reltuples END) FILTER (WHERE relname ~ '^patient_[0-9]+$'), 0)::int8 || ',' ||
+        coalesce(sum(CASE WHEN reltuples <= 0 THEN n_live_tup ELSE reltuples END) FILTER (
             WHERE relname ~ '^reading_([0-9]{4}_[0-9]{2}|before_2000|from_2100)_[0-9]+$'), 0)::int8
     FROM pg_class JOIN pg_stat_user_tables USING (relname)
     WHERE relnamespace = 'passerelle'::regnamespace AND schemaname = 'passerelle' AND relkind = 'r' $$)
