@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from device_profiles.devices import glucose_meter
@@ -43,6 +43,7 @@ __all__ = [
 
 READ_NOT_PERMITTED: Final = 0x02
 WRITE_NOT_PERMITTED: Final = 0x03
+VALUE_NOT_ALLOWED: Final = 0x13
 NOTIFICATIONS: Final = 1
 INDICATIONS: Final = 2
 
@@ -117,7 +118,11 @@ class Faults:
     no_context: bool = False
     """Contexts never come, though they are announced."""
     clock_error_seconds: int = 0
-    """How far the clock is ahead."""
+    """How far the clock is ahead, until it is set."""
+    clock_write_ignored: bool = False
+    """A time that is written is confirmed, and the clock stays as it was."""
+    clock_read_only: bool = False
+    """The clock takes no time from outside."""
 
 
 NO_FAULTS: Final = Faults()
@@ -157,6 +162,7 @@ class VirtualDevice:
         self.protected = protected
         self.faults = faults
         self._clock = clock
+        self._clock_ahead: timedelta | None = None
         self._values = information.characteristics() | {
             glucose.FEATURE: GlucoseFeature(0x03F0).encode(),
             battery.BATTERY_LEVEL: BatteryLevel(battery_percent).encode(),
@@ -221,6 +227,8 @@ class VirtualDevice:
             properties = {"write", "indicate"}
         elif uuid not in self._values and not self._shows_clock(uuid):
             return None
+        elif self._shows_clock(uuid) and not self.faults.clock_read_only:
+            properties = {"read", "write"}
         return CharacteristicDeclaration(
             uuid, frozenset(properties), protected=self.protected and service == glucose.SERVICE
         )
@@ -231,7 +239,10 @@ class VirtualDevice:
     def read(self, uuid: int) -> bytes:
         """The value of a characteristic now. Raises AttributeRefused."""
         if self._clock is not None and self._shows_clock(uuid):
-            shown = self._clock() + timedelta(seconds=self.faults.clock_error_seconds)
+            ahead = self._clock_ahead
+            if ahead is None:
+                ahead = timedelta(seconds=self.faults.clock_error_seconds)
+            shown = self._clock() + ahead
             time = DateTime.of(shown)
             if uuid == current_time.CURRENT_TIME:
                 return CurrentTime(time, shown.isoweekday(), shown.microsecond * 256 // 1_000_000).encode()
@@ -251,12 +262,26 @@ class VirtualDevice:
 
     def write(self, uuid: int, value: bytes) -> Iterator[Effect]:
         """Take a write; iterate over what it sets off. Raises AttributeRefused at once."""
+        if self._shows_clock(uuid) and not self.faults.clock_read_only:
+            self._set_clock(value)
+            return iter(())
         if uuid != self.profile.records.control_point:
             raise AttributeRefused(WRITE_NOT_PERMITTED)
         actions = self._server.write(value)
         if self.faults.silent_control_point:
             return iter([Silence()])
         return self._effects(actions, reports=value[0] == OpCode.REPORT)
+
+    def _set_clock(self, value: bytes) -> None:
+        """Take a time, or only say so. Raises AttributeRefused for a value that is none."""
+        try:
+            written = self.profile.clock_time(value).as_if_utc()
+        except MalformedMeasurement:
+            written = None
+        if written is None:
+            raise AttributeRefused(VALUE_NOT_ALLOWED)
+        if self._clock is not None and not self.faults.clock_write_ignored:
+            self._clock_ahead = written - self._clock().replace(tzinfo=UTC)
 
     def disconnected(self) -> None:
         """The link ended; the next client subscribes anew."""

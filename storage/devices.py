@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -16,13 +17,27 @@ from storage.statements import statements
 _SQL = statements("devices")
 
 
+class ClockPolicy(IntEnum):
+    """Whether the clock of a device may be set. Stored: add, never renumber."""
+
+    NEVER = 1
+    """Not even where it is asked for."""
+    TELL = 2
+    """Only where the person asks for it; else an error is told."""
+    AUTO = 3
+    """Also where it is plainly wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDevice:
     """A device of one patient. `device_id` counts per patient.
 
     `last_sequence`: the cursor; the next sync asks for what follows it. `clock_error_seconds`: the device's
     clock minus the true time, when it was last read. `radio_address`, `radio_name`: where and under which
-    name it was last heard on this machine, to find it again; never who it is.
+    name it was last heard on this machine, to find it again; never who it is. `clock_policy`,
+    `clock_set_asked_at`: whether its clock may be set, and since when that is asked for. `clock_read_at`,
+    `clock_read_sequence`, `clock_read_error`: the last time that everything on it was read, the highest
+    number then, and how far its clock was ahead (None: not read).
     """
 
     device_id: int
@@ -34,6 +49,11 @@ class StoredDevice:
     last_synced_at: datetime | None = None
     radio_address: str | None = None
     radio_name: str | None = None
+    clock_policy: ClockPolicy = ClockPolicy.TELL
+    clock_set_asked_at: datetime | None = None
+    clock_read_at: datetime | None = None
+    clock_read_sequence: int | None = None
+    clock_read_error: int | None = None
 
 
 async def hold(conn: Connection, patient_id: int) -> None:
@@ -84,6 +104,20 @@ async def battery(conn: Connection, device: StoredDevice, percent: int) -> None:
     await conn.execute(_SQL["battery"], {**key, "percent": percent})
 
 
+async def allow_setting(
+    conn: Connection, device: StoredDevice, policy: ClockPolicy, *, asked: bool = False
+) -> None:
+    """Whether its clock may be set from now on, and whether it shall be at the next reading."""
+    key = {"patient_id": device.patient_id, "device_id": device.device_id}
+    await conn.execute(_SQL["allow_setting"], {**key, "policy": int(policy), "asked": asked})
+
+
+async def clock_was_set(conn: Connection, device: StoredDevice, error_seconds: int) -> None:
+    """Its clock was set and read back: how far it is ahead now. What was asked for is done."""
+    key = {"patient_id": device.patient_id, "device_id": device.device_id}
+    await conn.execute(_SQL["clock_was_set"], {**key, "error_seconds": error_seconds})
+
+
 async def heard(conn: Connection, device: StoredDevice, address: str, name: str | None) -> StoredDevice:
     """Where and under which name it was heard, so that the next sync finds it. Raises UnknownDevice."""
     values = {
@@ -131,6 +165,11 @@ async def _devices(conn: Connection, statement: str, values: dict[str, object]) 
             last_synced_at=row["last_synced_at"],
             radio_address=row["radio_address"],
             radio_name=row["radio_name"],
+            clock_policy=ClockPolicy(row["clock_policy"] or ClockPolicy.TELL),
+            clock_set_asked_at=row["clock_set_asked_at"],
+            clock_read_at=row["clock_read_at"],
+            clock_read_sequence=row["clock_read_sequence"],
+            clock_read_error=row["clock_read_error"],
         )
         for row in rows
     )

@@ -69,6 +69,11 @@ class Connection:
         """Whether the device has this characteristic."""
         return _long(uuid) in self._offered
 
+    def takes(self, uuid: int) -> bool:
+        """Whether a value of this characteristic can be written at all."""
+        offered = self._offered.get(_long(uuid))
+        return offered is not None and "write" in offered.properties
+
     async def read(self, uuid: int) -> bytes | None:
         """The value of a characteristic; None where there is none, or where it may not be read.
 

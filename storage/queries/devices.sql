@@ -46,6 +46,17 @@ SELECT * FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id 
 UPDATE passerelle.device SET battery_percent = %(percent)s
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 
+-- name: allow_setting
+-- Whether the clock may be set, and whether it is asked for.
+UPDATE passerelle.device SET clock_policy = %(policy)s,
+    clock_set_asked_at = CASE WHEN %(asked)s THEN coalesce(clock_set_asked_at, now()) END
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: clock_was_set
+-- The clock was set and read back.
+UPDATE passerelle.device SET clock_error_seconds = %(error_seconds)s, clock_set_asked_at = NULL
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
 -- name: heard
 -- Where and under which name a device was heard.
 UPDATE passerelle.device SET radio_address = %(address)s, radio_name = coalesce(%(name)s, radio_name)

@@ -29,13 +29,14 @@ FROM passerelle.refused_frame WHERE patient_id = %(patient_id)s ORDER BY receive
 -- name: devices
 -- Every device, forgotten ones too.
 SELECT device_id, scheme, identity, manufacturer, model, serial, firmware, profile, last_sequence,
-    clock_error_seconds, battery_percent, radio_address, radio_name, added_at, last_synced_at, forgotten_at
+    clock_error_seconds, battery_percent, radio_address, radio_name, added_at, last_synced_at, forgotten_at,
+    clock_policy, clock_set_asked_at, clock_read_at, clock_read_sequence, clock_read_error
 FROM passerelle.device WHERE patient_id = %(patient_id)s ORDER BY device_id
 
 -- name: clock_segments
 -- What places the readings in time, and what was believed before.
 SELECT device_id, segment_id, first_sequence, last_sequence, first_recorded_at, last_recorded_at, shift_seconds,
-    utc_offset_minutes, source, placed_at, superseded_at
+    utc_offset_minutes, source, said_by, placed_at, superseded_at
 FROM passerelle.clock_segment WHERE patient_id = %(patient_id)s ORDER BY device_id, segment_id
 
 -- name: annotations
