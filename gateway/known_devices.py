@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum, auto
 
 from device_profiles.errors import DeviceError
-from gateway.ble.errors import NotInRange
+from device_profiles.reading import Device
+from gateway.ble.connection import Connection
+from gateway.ble.errors import NotInRange, RadioUnavailable
 from gateway.ble.pairing import PasskeySource
 from gateway.ble.radio import Found, Radio, open_radio
-from gateway.ble.records import Progress
+from gateway.ble.records import Progress, RecordReader
 from gateway.home import Home
-from gateway.sync import Storing, SyncOutcome, sync
+from gateway.sync import Storing, SyncOutcome, sync_found
 from storage import devices, patients
 from storage.devices import StoredDevice
 from storage.patients import Patient
@@ -34,34 +38,154 @@ class DeviceOfAnother(DeviceError):
     """A meter that somebody else here is the keeper of: its readings would be stored for both."""
 
     sentence = (
-        "This meter is already paired for somebody else here. "
-        "Forget it first: passerelle devices forget '{device}'"
+        "This meter is already paired for somebody else here, who keeps its readings. "
+        "If you share it, leave it so, and give yourself your own readings with passerelle readings move. "
+        "If it is yours alone now, forget it first: passerelle devices forget '{device}'"
     )
 
 
-async def pair_device(home: Home, wanted: str, patient_name: str, passkey: PasskeySource) -> StoredDevice:
-    """Pair with a device that is near, and keep it as this person's.
+class BondUnproven(DeviceError):
+    """The passkey was right, and the meter could not be read when it was called a second time."""
 
-    `wanted`: its name or address. Raises `UnknownPatient`, `NotInRange`, `PasskeyRefused`, `RadioBusy`,
-    `DeviceOfAnother`, …
+    sentence = (
+        "The meter accepted the passkey, but did not answer when it was called a second time. "
+        "Turn it off and on, keep it near, and pair it again."
+    )
+
+
+class PairingStep(Enum):
+    """How far pairing has come."""
+
+    CONNECTING = auto()
+    PASSKEY = auto()
+    """The six digits are asked for."""
+    PAIRED = auto()
+    """The meter accepted us; one answer is no proof that it will again."""
+    AGAIN = auto()
+    """Called a second time, and read again."""
+    DONE = auto()
+
+
+OnStep = Callable[[PairingStep], None]
+
+
+async def pair_device(
+    home: Home,
+    radio: Radio,
+    found: Found,
+    patient: Patient,
+    passkey: PasskeySource,
+    *,
+    on_step: OnStep | None = None,
+) -> StoredDevice:
+    """Pair with a device that was heard, and keep it as this person's once it was read over a second link.
+
+    A bond that does not hold shows only when the device is called again: some meters accept whoever is
+    there, and some forget at once. Until then nothing is registered here.
+
+    Raises DeviceOfAnother, BondUnproven, and as `Radio.connect` and `RecordReader`.
+    """
+    told = on_step or (lambda _: None)
+    told(PairingStep.CONNECTING)
+    async with radio.connect(found, _announced(passkey, told)) as link:
+        device = await _read(link)
+    told(PairingStep.PAIRED)
+    await _refuse_of_another(home, patient, device, found)
+    told(PairingStep.AGAIN)
+    found = await _read_again(radio, found, device)
+    async with home.database.writer() as connection:
+        stored = await devices.register(connection, patient.patient_id, device)
+        stored = await devices.heard(connection, stored, found.address, found.name)
+    told(PairingStep.DONE)
+    return stored
+
+
+def _announced(passkey: PasskeySource, told: OnStep) -> PasskeySource:
+    """The same source; that it is asked is told first."""
+    if not callable(passkey):
+        return passkey
+    ask = passkey
+
+    async def asked() -> int | str | None:
+        told(PairingStep.PASSKEY)
+        return await ask()
+
+    return asked
+
+
+async def _read(link: Connection) -> Device:
+    """Who the device is, after something that it gives only to whoever is paired.
+
+    A device that sends its readings by itself is not subscribed to here: what it then sends it sends once.
+    """
+    device = await link.identify()
+    reader = RecordReader(link)
+    await reader.subscribe()
+    await reader.newest_sequence()
+    return device
+
+
+async def _read_again(radio: Radio, found: Found, device: Device) -> Found:
+    """Hear the device anew, and read it over the bond alone. Raises BondUnproven."""
+    try:
+        found = await radio.find(lambda other: other.address == found.address)
+        async with radio.connect(found) as link:
+            again = await _read(link)
+    except RadioUnavailable:
+        raise
+    except DeviceError as error:
+        with suppress(DeviceError):  # the next try begins from nothing
+            await radio.forget(found)
+        raise BondUnproven from error
+    if again.identity != device.identity:
+        raise BondUnproven
+    return found
+
+
+async def _refuse_of_another(home: Home, patient: Patient, device: Device, found: Found) -> None:
+    async with home.database.writer() as connection:
+        owners = {known.patient_id for known in await devices.by_identity(connection, device.identity)}
+    if owners - {patient.patient_id}:
+        raise DeviceOfAnother(device=found.name or found.address)
+
+
+async def pair_near(
+    home: Home, wanted: str, patient_name: str, passkey: PasskeySource, *, on_step: OnStep | None = None
+) -> StoredDevice:
+    """Open the radio, find the device of this name or address, and `pair_device`.
+
+    Raises `UnknownPatient`, `NotInRange`, `RadioBusy`, and as `pair_device`.
     """
     async with home.database.writer() as connection:
         patient = await patients.find(connection, patient_name)
     async with open_radio(home.settings.ble, home.settings.home) as radio:
         found = await radio.find(lambda other: wanted in {other.address, other.name})
-        async with radio.connect(found, passkey) as link:
-            device = await link.identify()
-    async with home.database.writer() as connection:
-        owners = {known.patient_id for known in await devices.by_identity(connection, device.identity)}
-        if owners - {patient.patient_id}:
-            raise DeviceOfAnother(device=wanted)
-        stored = await devices.register(connection, patient.patient_id, device)
-        return await devices.heard(connection, stored, found.address, found.name)
+        return await pair_device(home, radio, found, patient, passkey, on_step=on_step)
 
 
 async def all_known(home: Home) -> list[tuple[str, StoredDevice]]:
     """The devices of everybody here that a radio reaches, each with the name of its person."""
-    return [(patient.name, device) for patient, device in await _known(home, None)]
+    return [(patient.name, device) for patient, device in await known_devices(home)]
+
+
+async def sync_device(
+    home: Home,
+    radio: Radio,
+    patient: Patient,
+    device: StoredDevice,
+    *,
+    found: Found | None = None,
+    full: bool = False,
+    progress: Progress | None = None,
+) -> SyncOutcome:
+    """Read one device that is known here; `found`, where it has just been heard.
+
+    What it says of itself decides whether it is that device; neither its address nor its name does.
+    Raises DeviceSwapped, and as `gateway.sync.sync_found`.
+    """
+    storing = Storing(home.database, patient, expected=device)
+    heard = found or await radio.find(lambda other: other.address == device.radio_address)
+    return await sync_found(radio, heard, storing, full=full, progress=progress)
 
 
 async def sync_known(
@@ -69,33 +193,27 @@ async def sync_known(
 ) -> SyncOutcome:
     """Read the devices that are near, one after the other; with `wanted`, that one only.
 
-    Raises `NoDeviceYet`, `DeviceNotPaired`, `NotInRange` when none is near, and as `gateway.sync.sync`.
+    Raises `NoDeviceYet`, `DeviceNotPaired`, `NotInRange` when none is near, and as `sync_device`.
     """
-    known = await _known(home, wanted)
+    known = await known_devices(home, wanted)
     if not known:
         raise DeviceNotPaired(device=wanted) if wanted else NoDeviceYet
     outcomes: list[SyncOutcome] = []
     async with open_radio(home.settings.ble, home.settings.home) as radio:
-        near = await _near(radio, known)
-        for patient, device in near:
-            storing = Storing(home.database, patient)
-            outcomes.append(await sync(radio, _is(device), storing, full=full, progress=progress))
+        for patient, device in await _near(radio, known):
+            outcomes.append(await sync_device(home, radio, patient, device, full=full, progress=progress))
     return SyncOutcome.together(outcomes)
 
 
 async def forget_device(home: Home, wanted: str) -> int:
     """Forget a device, whosever it is; how many rows that was. Raises `DeviceNotPaired`."""
-    known = await _known(home, wanted)
+    known = await known_devices(home, wanted)
     if not known:
         raise DeviceNotPaired(device=wanted)
     async with home.database.writer() as connection:
         for patient, device in known:
             await devices.forget(connection, patient.patient_id, device.device_id)
     return len(known)
-
-
-def _is(device: StoredDevice) -> Callable[[Found], bool]:
-    return lambda found: found.address == device.radio_address
 
 
 async def _near(
@@ -111,7 +229,8 @@ async def _near(
     return near
 
 
-async def _known(home: Home, wanted: str | None) -> list[tuple[Patient, StoredDevice]]:
+async def known_devices(home: Home, wanted: str | None = None) -> list[tuple[Patient, StoredDevice]]:
+    """The devices here that a radio reaches, each with its keeper; with `wanted`, of that name or address."""
     async with home.database.writer() as connection:
         return [
             (patient, device)

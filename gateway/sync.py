@@ -29,6 +29,15 @@ LAST_NUMBER = 0xFFFF
 """Sequence numbers have 16 bits (GLS §3.1.1.2); what follows this one begins again."""
 
 
+class DeviceSwapped(DeviceError):
+    """Another device answers under the name and address of one that is known here."""
+
+    sentence = (
+        "Another meter answered in the place of the one that is paired here; nothing of it was stored. "
+        "If it is a new meter of yours, pair it: passerelle pair"
+    )
+
+
 async def sync(
     radio: Radio,
     wanted: Callable[[Found], bool],
@@ -45,6 +54,24 @@ async def sync(
     laps = Laps()
     found = await radio.find(wanted)
     laps.end("scan")
+    return await sync_found(radio, found, storing, passkey=passkey, full=full, progress=progress, laps=laps)
+
+
+async def sync_found(
+    radio: Radio,
+    found: Found,
+    storing: Storing,
+    *,
+    passkey: PasskeySource = None,
+    full: bool = False,
+    progress: Progress | None = None,
+    laps: Laps | None = None,
+) -> SyncOutcome:
+    """Connect to a device that was heard, and `sync_connected`.
+
+    Raises as `Radio.connect` and `sync_connected`.
+    """
+    laps = laps or Laps()
     async with radio.connect(found, passkey) as connection:
         laps.end("pair")
         return await sync_connected(connection, storing, full=full, progress=progress, laps=laps)
@@ -67,7 +94,7 @@ async def sync_connected(
     """
     laps = laps or Laps()
     device, clock_error, battery = await asyncio.gather(
-        storing.register(storing.device or await connection.identify()),
+        storing.register(storing.known_as(await connection.identify())),
         connection.clock_error(storing.clock_zone),
         connection.battery_percent(),
     )
@@ -117,11 +144,19 @@ class Storing:
     """The zone of the device's clock; None: the patient's own."""
     device: Device | None = None
     """What the device is, for a replayed capture; None: what it says."""
+    expected: StoredDevice | None = None
+    """The device that was called, where one was; another that answers is not stored."""
 
     @property
     def clock_zone(self) -> ZoneInfo:
         """The zone whose time the device shows when its clock is right."""
         return self.zone or self.patient.zone
+
+    def known_as(self, said: Device) -> Device:
+        """What the device counts as, from what it says of itself. Raises DeviceSwapped."""
+        if self.expected is not None and said.identity != self.expected.device.identity:
+            raise DeviceSwapped
+        return self.device or said
 
     async def register(self, device: Device) -> StoredDevice:
         """The device as this patient's, with the number of its last record that is stored."""
@@ -195,6 +230,8 @@ class SyncOutcome:
     """Of the phases `scan` and `pair` (where they were part of it), `read` and `store`."""
     erased: int = 0
     """How many the person had erased before: they are not taken again."""
+    missing: int = 0
+    """How many numbers the device has passed over, seen now for the first time: readings nobody has."""
 
     @classmethod
     def of(cls, device: StoredDevice, arrived: Arrivals, stored: Stored, laps: Laps) -> SyncOutcome:
@@ -227,6 +264,7 @@ class SyncOutcome:
             stored=sum(each.stored for each in outcomes),
             known=sum(each.known for each in outcomes),
             erased=sum(each.erased for each in outcomes),
+            missing=sum(each.missing for each in outcomes),
             refused=refused,
             notifications=before[-1],
             seconds={phase: sum(each.seconds.get(phase, 0) for each in outcomes) for phase in phases},

@@ -91,10 +91,10 @@ def pair(
 
     async def command() -> dict[str, Any]:
         from gateway.home import opened
-        from gateway.known_devices import pair_device
+        from gateway.known_devices import pair_near
 
         async with opened() as home:
-            stored = await pair_device(home, device, patient, passkey or _ask_passkey)
+            stored = await pair_near(home, device, patient, passkey or _ask_passkey)
         return _device(stored)
 
     answer = terminal.run(command())
