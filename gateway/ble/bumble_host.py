@@ -124,6 +124,8 @@ class BumbleHost:
         self.device.pairing_config_factory = self._pairing
         self.connecting = asyncio.Lock()
         self._scans = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the controller is gone: unplugged, or its other end closed."""
         transport.source.terminated.add_done_callback(lambda _: self._lose_connections())
 
     def _pairing(self, connection: Connection) -> PairingConfig:
@@ -170,6 +172,8 @@ class BumbleHost:
                 logger.debug("a connection ended without a goodbye")
 
     def _lose_connections(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
         # Bumble does not tell its connections that the controller is gone.
         for handle in list(self.device.connections):
             self.device.on_disconnection(handle, hci.HCI_CONNECTION_TIMEOUT_ERROR)

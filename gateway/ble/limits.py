@@ -17,6 +17,10 @@ class Limits:
     """Opening a radio: a reset and some thirty commands of a few milliseconds each; the Core specification
     lets a controller take up to 1 s for a command, and a dongle that loads its firmware some seconds."""
 
+    handover: float = 60.0
+    """Until the watcher in the background makes room for a command: it looks four times a second, but lets a
+    read that has begun end first, which for a full meter's first read takes most of a minute."""
+
     scan: float = 15.0
     """Hearing a device: a meter advertises at least every 1 to 2.5 s (GLP §5.1.1) and a scanner misses
     some; six chances in a row are enough, and a person has time to wake it."""

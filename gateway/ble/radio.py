@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,20 +20,16 @@ from device_profiles.text import one_line
 from gateway.ble.connection import Connection, within
 from gateway.ble.errors import (
     BondLost,
+    ConnectionLost,
     DeviceSilent,
     NotInRange,
     PasskeyRefused,
-    RadioBusy,
     RadioUnavailable,
     ServiceMissing,
 )
 from gateway.ble.limits import LIMITS, Limits
 from gateway.ble.pairing import PasskeyEntry, PasskeySource, passkey_entry
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from gateway.ble.radio_lock import Lease, held
 
 if TYPE_CHECKING:
     from bumble.transport.common import Transport
@@ -63,8 +57,9 @@ class Found:
 class Radio:
     """An open radio; made by `open_radio`."""
 
-    def __init__(self, host: BumbleHost | None, limits: Limits = LIMITS) -> None:
+    def __init__(self, host: BumbleHost | None, limits: Limits = LIMITS, lease: Lease | None = None) -> None:
         self.limits = limits
+        self._lease = lease
         self._host = host
         self._scanner: dict[str, Any] = {}
         self._client: dict[str, Any] = {}
@@ -74,6 +69,16 @@ class Radio:
             self._scanner = {"backend": BumbleScanner, "host": host}
             self._client = {"backend": BumbleClient, "host": host}
 
+    @property
+    def wanted(self) -> bool:
+        """Whether another process waits for this radio."""
+        return self._lease is not None and self._lease.wanted()
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is certain that this radio answers no more: a new one is opened instead."""
+        return self._host is not None and self._host.ended.done()
+
     async def discover(self, seconds: float) -> list[Found]:
         """Everything that is heard in so many seconds, the nearest first. Raises RadioUnavailable."""
         heard: dict[str, Found] = {}
@@ -81,7 +86,7 @@ class Radio:
         def remember(found: Found) -> None:
             heard[found.address] = found
 
-        async with self._listening(remember):
+        async with self.listening(remember):
             await asyncio.sleep(seconds)
         return sorted(heard.values(), key=lambda found: -found.signal_dbm)
 
@@ -93,7 +98,7 @@ class Radio:
             if not first.done() and wanted(found):
                 first.set_result(found)
 
-        async with self._listening(look):
+        async with self.listening(look):
             try:
                 async with asyncio.timeout(self.limits.scan if seconds is None else seconds):
                     return await first
@@ -101,9 +106,14 @@ class Radio:
                 raise NotInRange from None
 
     @asynccontextmanager
-    async def _listening(self, on_found: Callable[[Found], None]) -> AsyncIterator[None]:
+    async def listening(self, on_found: Callable[[Found], None]) -> AsyncIterator[None]:
+        """Tell of each advertisement that is heard, until the block ends. Raises RadioUnavailable."""
         scanner = BleakScanner(lambda device, said: on_found(_found(device, said)), **self._scanner)
-        await within(scanner.start(), self.limits.operation)
+        ended = None if self._host is None else self._host.ended
+        try:
+            await within(scanner.start(), self.limits.operation, ended)
+        except (ConnectionLost, DeviceSilent):  # there is no device yet: it is the radio that is meant
+            raise RadioUnavailable from None
         try:
             yield
         finally:
@@ -186,16 +196,24 @@ def _found(device: BLEDevice, said: AdvertisementData) -> Found:
 
 @asynccontextmanager
 async def open_radio(
-    setting: str | Transport | None, home: Path, limits: Limits = LIMITS
+    setting: str | Transport | None,
+    home: Path,
+    limits: Limits = LIMITS,
+    *,
+    wait_seconds: float | None = None,
+    yields: bool = False,
 ) -> AsyncIterator[Radio]:
     """The radio of this computer (None), or Bumble's (`bumble:<transport>`, or an open transport).
 
     `home` keeps the bonds that Bumble makes (the platform keeps its own), and who holds the radio.
+    `wait_seconds`: how long a watcher that holds it has to make room, unless given the limits' `handover`.
+    `yields`: we are such a watcher (see `gateway.ble.radio_lock`).
     Raises RadioBusy, RadioUnavailable.
     """
-    with _held(home / "radio.lock"):
+    wait_seconds = limits.handover if wait_seconds is None else wait_seconds
+    async with held(home, wait_seconds=wait_seconds, yields=yields) as lease:
         if setting is None:
-            yield Radio(None, limits)
+            yield Radio(None, limits, lease)
             return
         # A second of imports that the platform's own radio does not need.
         from gateway.ble.bumble_host import bumble_host  # noqa: PLC0415
@@ -205,26 +223,4 @@ async def open_radio(
                 raise RadioUnavailable
             setting = setting.removeprefix(BUMBLE)
         async with bumble_host(setting, home / "bonds.json", limits) as host:
-            yield Radio(host, limits)
-
-
-@contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, however it ends. Raises RadioBusy."""
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        _lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise RadioBusy from None
+            yield Radio(host, limits, lease)
