@@ -162,6 +162,16 @@ async def told(conn: Connection, patient_id: int, space_id: UUID, now: datetime)
     return int(row[0]) if row else 0
 
 
+async def given_up(conn: Connection, patient_id: int, space_id: UUID, now: datetime) -> int:
+    """A space takes no erasures: its receipts say that it was not told; how many those are. Idempotent.
+
+    A person who was erased with everything does not wait for it.
+    """
+    values = {"patient_id": patient_id, "space_id": space_id, "now": now}
+    row = await (await conn.execute(_SQL["given_up"], values)).fetchone()
+    return int(row[0]) if row else 0
+
+
 async def erased(conn: Connection, patient_id: int, keys: Sequence[ReadingKey]) -> frozenset[ReadingKey]:
     """Which of these readings, that are not there, were erased."""
     of_device: dict[int, list[ReadingKey]] = {}

@@ -135,6 +135,12 @@ def restore(
     )
     if aside:
         terminal.say("What was here before is in {folder}.", folder=aside)
+    spaces = contents.tables.get("passerelle/space")
+    if spaces is not None and spaces.rows:
+        terminal.note(
+            "The home of this backup feeds spaces, and this one does from now on. If that home is used still, "
+            "end it in one of the two: passerelle space disconnect"
+        )
 
 
 def _answer(contents: Contents) -> dict[str, Any]:

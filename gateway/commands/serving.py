@@ -126,7 +126,7 @@ async def _gateway(host: str, port: int, stop: asyncio.Event) -> None:
 
 
 async def _space(host: str, port: int, stop: asyncio.Event, tls: tuple[Path, Path] | None) -> None:
-    from gateway.serve import listening_socket, serve_app
+    from gateway.serve import is_loopback, listening_socket, serve_app
     from gateway.space.serving import opened_space, secured, space_address
 
     secure = secured(tls)
@@ -134,6 +134,13 @@ async def _space(host: str, port: int, stop: asyncio.Event, tls: tuple[Path, Pat
         address = space_address(host, listening.getsockname()[1], secure=secure is not None)
         async with opened_space(address, sweep_until=stop) as (app, settings):
             terminal.say("The space listens on {address}. Stop it with Ctrl-C.", address=address)
+            if secure is None and not is_loopback(host):
+                terminal.note(
+                    "Between the server that speaks HTTPS and this one nothing is encrypted: let nobody else "
+                    "reach {host} on port {port}.",
+                    host=host,
+                    port=listening.getsockname()[1],
+                )
             await serve_app(app, listening, stop, settings.stop_seconds, secure)
 
 

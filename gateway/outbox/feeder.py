@@ -260,8 +260,13 @@ class _Work:
         return exchange, keys[1], len(series)
 
     async def erase(self) -> None:
-        """Has the space erase what was erased here, and completes the receipts, if the dialect can."""
+        """Has the space erase what was erased here, and completes the receipts.
+
+        A space that takes no changes erases nothing: the receipts say that the person has to ask it.
+        """
         if not self._dialect.takes_changes:
+            async with self._database.writer() as conn:
+                await erasure.given_up(conn, self._space.patient_id, self._space.space_id, datetime.now(UTC))
             return
         while True:
             async with self._database.writer() as conn:

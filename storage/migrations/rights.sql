@@ -40,6 +40,7 @@ BEGIN
             'passerelle.erase_readings(int4, uuid, int2, timestamptz[], int4[], int2[]), '
             'passerelle.erase_around(int4, uuid, int2, timestamptz, timestamptz, timestamptz, timestamptz), '
             'passerelle.erase_person(int4, uuid, timestamptz), passerelle.erasure_told(int4, uuid, timestamptz), '
+            'passerelle.erasure_given_up(int4, uuid, timestamptz), '
             'passerelle.erase_told_shares(int4), passerelle.allow_again(int4, int2), '
             'passerelle.leave_tenant(int4, uuid, timestamptz), '
             'passerelle.drop_empty_months(timestamptz) TO %I', writer);

@@ -29,6 +29,10 @@ UPDATE passerelle.tenant_patient SET readings = greatest(readings - %(readings)s
 -- A space confirmed.
 SELECT passerelle.erasure_told(%(patient_id)s, %(space_id)s, %(now)s)
 
+-- name: given_up
+-- A space that will never confirm: the receipts say that it was not told.
+SELECT passerelle.erasure_given_up(%(patient_id)s, %(space_id)s, %(now)s)
+
 -- name: forget_told_shares
 -- Shares of which nothing is left, and whose shelf knows that they ended.
 SELECT passerelle.erase_told_shares(%(patient_id)s)

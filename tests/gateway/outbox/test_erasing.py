@@ -49,6 +49,35 @@ async def test_what_is_erased_is_deleted_there_and_the_receipt_is_completed(
         assert await count(database, "delivery", home.patient) == 4
 
 
+async def test_a_space_that_takes_no_changes_is_on_the_receipt_as_one_to_be_asked(
+    database: Database, tmp_path: Path
+) -> None:
+    async with fed(database, tmp_path, HostileSpace(), dialect="ans") as home:
+        await store(database, home.device, [glucose(number) for number in range(3)])
+        await home.feed()
+        await erase(home, 1)
+        await home.feed()
+        async with home.database.writer() as conn:
+            (receipt,) = await erasure.receipts.list_all(conn, home.patient.patient_id)
+        (there,) = receipt.spaces
+        assert (there.readings, there.not_told, there.waits) == (1, True, False)
+
+
+async def test_a_person_who_is_erased_does_not_wait_for_a_space_that_takes_no_changes(
+    database: Database, tmp_path: Path
+) -> None:
+    async with fed(database, tmp_path, HostileSpace(), dialect="ans") as home:
+        await store(database, home.device, [glucose(number) for number in range(3)])
+        await home.feed()
+        async with home.database.writer() as conn:
+            await erasure.erase(conn, home.patient, Scope(everything=True), datetime.now(UTC))
+        await home.feed()
+        assert await count(database, "delivery", home.patient) == 0
+        with pytest.raises(UnknownSpace):
+            async with home.database.writer() as conn:
+                await spaces.get(conn, home.patient.patient_id, home.space.space_id)
+
+
 async def test_a_reading_that_was_sent_without_an_answer_and_then_erased_does_not_stay_there(
     database: Database, tmp_path: Path
 ) -> None:
