@@ -1,13 +1,14 @@
 """The languages people read: one catalogue for the command line, the errors and the viewer.
 
 A sentence is its own name: messages are the English text, and `locale/<language>.po` holds the others. The
-viewer's have the context `viewer`. A third language is one more file.
+viewer's have the context `viewer`, those of the person's page `page`. A third language is one more file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from gettext import c2py
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 LOCALE: Final = Path(__file__).with_name("locale")
 ENGLISH: Final = "en"
 _VIEWER: Final = "viewer"
+_PAGE: Final = "page"
 
 
 def languages() -> tuple[str, ...]:
@@ -71,6 +73,23 @@ def viewer_strings(language: str) -> dict[str, str | list[str]]:
         else:
             strings[message.id[0]] = [str(form) for form in message.string or ()]
     return strings
+
+
+def page_text(message: str, language: str) -> str:
+    """What the person's page says, in a language; a sentence that is said elsewhere too may be there once."""
+    if language == ENGLISH:
+        return message
+    found = _catalogue(language).get(message, context=_PAGE)
+    return str(found.string) if found and found.string else translate(message, language)
+
+
+def page_forms(one: str, many: str, count: int, language: str) -> str:
+    """The form of a sentence that counts: in French nought is singular too."""
+    if language != ENGLISH:
+        found = _catalogue(language).get((one, many), context=_PAGE)
+        if found and not isinstance(found.string, str) and all(found.string):
+            return str(found.string[c2py(_catalogue(language).plural_expr)(count)])
+    return one if count == 1 else many
 
 
 @cache

@@ -1,0 +1,15 @@
+"""The parts of the person's page, each with its own paths: one line for each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from gateway.web.app import frame, live, today
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    frame.router,
+    live.router,
+    today.router,
+)

@@ -1,0 +1,32 @@
+"""The frame of the person's page: opened by its own program, in the person's language, and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.gateway.web.app.conftest import RunningPage
+from tests.gateway.web.conftest import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_code_leaves_the_address_and_the_page_is_in_french(
+    page: RunningPage, opened_page: Callable[..., Visit]
+) -> None:
+    page.add_person()
+    opened = opened_page().page
+    assert opened.url == page.address("/")
+    expect(opened.get_by_role("heading", level=1)).to_have_text("Aujourd’hui")
+
+
+def test_closing_for_everybody_closes_every_window(
+    page: RunningPage, opened_page: Callable[..., Visit]
+) -> None:
+    page.add_person()
+    one, other = opened_page().page, opened_page().page
+    one.get_by_role("button", name="Fermer cette page pour tout le monde").click()
+    expect(one.get_by_role("heading", level=1)).to_have_text("La page est fermée")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Cette page est fermée")
