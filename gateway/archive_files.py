@@ -29,6 +29,7 @@ from storage.clock_segments import ALL_TIMES
 from storage.columns import NO_OFFSET, NO_SAMPLE
 from storage.connection import Connection
 from storage.patients import Patient
+from storage.questions import State
 from storage.readings import Page
 from storage.shelf import Outcome
 
@@ -179,6 +180,10 @@ def _files(owned: Mapping[int, Device]) -> dict[str, tuple[str, Callable[[Row], 
         "shares": ("shares.jsonl", _told),
         "grants": ("grants.jsonl", _told),
         "spaces": ("spaces.jsonl", _told),
+        "settings": ("settings.jsonl", _told),
+        "guardians": ("guardians.jsonl", _told),
+        "device_users": ("device_users.jsonl", _told),
+        "questions": ("questions.jsonl", lambda row: _named(row, state=State)),
         "retention": ("retention.jsonl", lambda row: _named(row, kind=Kind)),
         "access_log": ("access_log.jsonl", _looked),
     }

@@ -52,6 +52,11 @@ clock_segments.jsonl
 annotations.jsonl
   EN  Everything that was said of readings, by whom and when, and what was taken back.
   FR  Tout ce qui a été dit des mesures, par qui et quand, et ce qui a été repris.
+settings.jsonl, guardians.jsonl, device_users.jsonl, questions.jsonl
+  EN  What the person has chosen (targets of a doctor, for instance), who acts for them, who else
+      measures with their devices, and of which readings it was asked whose they are.
+  FR  Ce que la personne a choisi (les objectifs d'un médecin, par exemple), qui agit pour elle, qui
+      d'autre se sert de ses appareils, et pour quelles mesures il a été demandé à qui elles sont.
 shares.jsonl, grants.jsonl, spaces.jsonl
   EN  What was given to whom, until when. The keys of links are not in it.
   FR  Ce qui a été donné à qui, jusqu'à quand. Les clés des liens n'y sont pas.

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import UNKNOWN_TIME, ClockSegment, Kind
-from storage import clock_segments, devices, outbox, patients, receipts
+from storage import clock_segments, devices, household, outbox, patients, questions, receipts
 from storage.annotations import ReadingKey
 from storage.columns import microseconds, moment
 from storage.connection import Connection
@@ -82,6 +82,9 @@ async def erase(
         if scope.everything:
             await conn.execute(_SQL["leave_tenant"], work.key)
         await conn.execute(_SQL["erase_person"], work.key)
+        if scope.everything:
+            await household.erase(conn, patient.patient_id)
+            await questions.erase_users(conn, patient.patient_id)
     receipt = await work.finish()
     if receipt.readings:
         values = {"patient_id": patient.patient_id, "readings": receipt.readings}
@@ -258,6 +261,7 @@ class _Work:
     async def finish(self) -> Receipt:
         """Tells the spaces and the shelf; the receipt."""
         patient_id = self._patient.patient_id
+        await questions.erase(self._conn, patient_id)
         receipt = await receipts.get(self._conn, self.key)
         if any(space.waits for space in receipt.spaces):
             for device_id in self._touched:

@@ -38,7 +38,7 @@ async def add(
     conn: Connection, name: str, timezone: str, *, language: str | None = None, unit: str | None = None
 ) -> Patient:
     """A new patient. Raises UnusableName, UnknownZone, or PatientExists for a name that is taken."""
-    _check_zone(timezone)
+    check_zone(timezone)
     label = label_of(name)
     await conn.execute(_SQL["lock_label"], {"label": label})
     if await _labelled(conn, label) is not None:
@@ -62,7 +62,7 @@ async def find_or_add(conn: Connection, name: str, timezone: str) -> Patient:
     label = label_of(name)
     patient = await _labelled(conn, label)
     if patient is None:
-        _check_zone(timezone)
+        check_zone(timezone)
         await conn.execute(_SQL["lock_label"], {"label": label})
         patient = await _labelled(conn, label) or await _insert(conn, name, label, timezone, None, None)
     return patient
@@ -109,7 +109,8 @@ async def _insert(
     return patient
 
 
-def _check_zone(timezone: str) -> None:
+def check_zone(timezone: str) -> None:
+    """That there is such a zone. Raises UnknownZone."""
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

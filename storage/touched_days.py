@@ -55,6 +55,11 @@ class TouchedDays:
         every = (*((day, day) for day in single), *((first, last) for first, last in ends))
         return cls(**key, zone=zone, in_force=in_force, stretches=merged(every, DAYS_APART))
 
+    @classmethod
+    def all(cls, key: dict[str, int], zone: ZoneInfo, in_force: Sequence[ClockSegment]) -> TouchedDays:
+        """Every day there is: what a person's move to another zone touches."""
+        return cls(**key, zone=zone, in_force=in_force, stretches=(DAYS,))
+
     @property
     def recorded(self) -> list[Range]:
         """Where in `recorded_at` the readings of these days are."""

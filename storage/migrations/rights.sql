@@ -45,6 +45,8 @@ BEGIN
             'passerelle.leave_tenant(int4, uuid, timestamptz), '
             'passerelle.drop_empty_months(timestamptz) TO %I', writer);
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.retention_rule TO %I', writer);
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON passerelle.person_setting, passerelle.guardian, '
+            'passerelle.device_user, passerelle.question TO %I', writer);
     END IF;
     IF reader IS NOT NULL AND reader IS DISTINCT FROM writer THEN
         EXECUTE format('GRANT USAGE ON SCHEMA passerelle TO %I', reader);

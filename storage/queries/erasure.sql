@@ -130,4 +130,5 @@ VACUUM (FULL, ANALYZE) passerelle.reading_context,
     passerelle.outbox, passerelle.delivery, passerelle.share, passerelle.grant_, passerelle.token,
     passerelle.access_log, passerelle.patient, passerelle.device, passerelle.space, passerelle.space_patient,
     passerelle.tenant_patient, passerelle.patient_gateway, passerelle.observation_version, passerelle.erased_record,
-    passerelle.retention_rule, passerelle.registration_code, passerelle.gateway
+    passerelle.retention_rule, passerelle.registration_code, passerelle.gateway, passerelle.person_setting,
+    passerelle.guardian, passerelle.device_user, passerelle.question

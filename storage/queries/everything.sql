@@ -60,6 +60,27 @@ FROM passerelle.grant_ WHERE patient_id = %(patient_id)s ORDER BY made_at, grant
 SELECT space_id, url, dialect, connected_at, disconnected_at
 FROM passerelle.space WHERE patient_id = %(patient_id)s ORDER BY connected_at, space_id
 
+-- name: settings
+-- What the person has chosen.
+SELECT relation, situation, unit, low, high, before_low, before_high, after_high
+FROM passerelle.person_setting WHERE patient_id = %(patient_id)s
+
+-- name: guardians
+-- Who acts, and acted, for the person.
+SELECT guardian_uuid, since, ended_at FROM passerelle.guardian
+WHERE patient_id = %(patient_id)s ORDER BY since, guardian_uuid
+
+-- name: device_users
+-- Who measures with the person's devices besides them.
+SELECT device_id, user_uuid, since FROM passerelle.device_user
+WHERE patient_id = %(patient_id)s ORDER BY device_id, user_uuid
+
+-- name: questions
+-- Of which readings it was asked whose they are.
+SELECT device_id, recorded_at, sequence, ordinal, state, asked_at, answered_at, answered_by
+FROM passerelle.question WHERE patient_id = %(patient_id)s AND state > 0
+ORDER BY recorded_at, sequence, device_id, ordinal
+
 -- name: retention
 -- What is kept for how long.
 SELECT kind, days, made_at FROM passerelle.retention_rule WHERE patient_id = %(patient_id)s ORDER BY kind
