@@ -25,6 +25,7 @@ from storage.answers import row_of_key
 from storage.columns import microseconds
 from storage.connection import Connection
 from storage.errors import UnknownReading
+from storage.meals import MealMark
 from storage.patients import Patient
 
 LONGEST_NOTE: Final = 2000
@@ -67,6 +68,7 @@ class Listed:
         context = series.contexts.get(row)
         device = series.devices.get(int(series.device_id[row]))
         moved = said.get(AnnotationKind.MOVED_TO)
+        mark = MealMark.of(said.get(AnnotationKind.MEAL) or "")
         return {
             "id": self.ids[row],
             "time": spreadsheet.time_of(series, row) or None,
@@ -78,6 +80,7 @@ class Listed:
             "unit": UNITS[int(series.unit[row])],
             "further": [_further(quantity) for quantity in series.quantities.get(row, ())],
             "meal": spreadsheet.MEALS.get(context.meal or 0) if context else None,
+            "of_meal": mark.meal if mark else None,
             "note": said.get(AnnotationKind.NOTE),
             "excluded": AnnotationKind.EXCLUDED in said,
             "reason": said.get(AnnotationKind.EXCLUDED),
@@ -134,16 +137,32 @@ async def _period(
 
 async def note(home: Home, reading: str, text: str) -> None:
     """Write of a reading; the note before is taken back. Raises `NoSuchReading`, `UnusableNote`."""
-    text = _usable(text)
+    await _say(home, reading, AnnotationKind.NOTE, _usable(text))
+
+
+async def mark_meal(home: Home, reading: str, mark: MealMark) -> None:
+    """Say where among the meals a reading was, whatever the meter was told. Raises `NoSuchReading`."""
+    await _say(home, reading, AnnotationKind.MEAL, mark.value)
+
+
+async def take_back(home: Home, reading: str, kind: AnnotationKind) -> int:
+    """Take back what is said of a reading; how much was said. Raises `NoSuchReading`."""
     patient_id, key = _key(home, reading)
     with _known():
         async with home.database.writer() as connection:
-            standing = await remarks.in_force(connection, patient_id, key.recorded_at, key.recorded_at)
-            said = [each.value for each in standing if each.key == key and each.kind is AnnotationKind.NOTE]
-            if said != [text]:
-                await remarks.take_back(connection, patient_id, key, {AnnotationKind.NOTE})
-                await remarks.say(connection, patient_id, key, AnnotationKind.NOTE, author(), text)
+            count = await remarks.take_back(connection, patient_id, key, {kind})
+            await moving.reading_of(connection, patient_id, key)
             await shares.mark_stale(connection, patient_id)
+            return count
+
+
+async def history(home: Home, reading: str) -> tuple[Annotation, ...]:
+    """All that was ever said of a reading, in order. Raises `NoSuchReading`."""
+    patient_id, key = _key(home, reading)
+    with _known():
+        async with home.database.writer() as connection:
+            await moving.reading_of(connection, patient_id, key)
+            return await remarks.of_reading(connection, patient_id, key)
 
 
 async def exclude(home: Home, reading: str, reason: str | None) -> None:

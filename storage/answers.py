@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import ClockSegment, Context, Quantity
-from storage import clock_segments, contexts
+from storage import clock_segments, contexts, meals
 from storage.annotations import AnnotationKind
 from storage.columns import microseconds
 from storage.contexts import Key
@@ -47,6 +47,7 @@ class AroundReadings:
         self._contexts: dict[Key, Context] = {}
         self._quantities: dict[Key, tuple[Quantity, ...]] = {}
         self._notes: dict[Key, str] = {}
+        self._meals: dict[Key, str] = {}
         self._excluded: set[Key] = set()
         self.left_out: set[Key] = set()
 
@@ -63,6 +64,8 @@ class AroundReadings:
             key = (int(microseconds((at,))[0]), sequence, device_id, ordinal)
             if kind == AnnotationKind.NOTE and value is not None:
                 self._notes[key] = value
+            elif kind == AnnotationKind.MEAL and value is not None:
+                self._meals[key] = value
             elif kind == AnnotationKind.EXCLUDED:
                 self._excluded.add(key)
             elif kind in LEFT_OUT:
@@ -72,16 +75,23 @@ class AroundReadings:
         """The fields of a ReadingSeries that are by row."""
         excluded = np.zeros(len(columns["kind"]), np.bool_)
         found: dict[str, Any] = {"excluded": excluded, "contexts": {}, "quantities": {}, "notes": {}}
-        if self._contexts or self._quantities or self._notes or self._excluded:
+        if self._contexts or self._quantities or self._notes or self._excluded or self._meals:
             rows = row_of_key(columns)
             excluded[[rows[key] for key in self._excluded if key in rows]] = True
             for name, beside in (
-                ("contexts", self._contexts),
+                ("contexts", self._told()),
                 ("quantities", self._quantities),
                 ("notes", self._notes),
             ):
                 found[name] = {rows[key]: value for key, value in beside.items() if key in rows}
         return found
+
+    def _told(self) -> Mapping[Key, Context]:
+        """The contexts, with what the person says of meals in them."""
+        if not self._meals:
+            return self._contexts
+        said = {key: meals.marked(self._contexts.get(key), mark) for key, mark in self._meals.items()}
+        return self._contexts | {key: context for key, context in said.items() if context is not None}
 
 
 def row_of_key(columns: Mapping[str, npt.NDArray[Any]]) -> dict[Key, int]:
