@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -29,6 +31,23 @@ class ClockPolicy(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers that a device has passed over, both ends included: records that were made and that nobody has.
+
+    Numbers have 16 bits, and after 65 535 comes 0. `found_at`: when it was first seen; None: just now.
+    """
+
+    first: int
+    last: int
+    found_at: datetime | None = None
+
+    @property
+    def count(self) -> int:
+        """How many records are missing."""
+        return (self.last - self.first) % 0x1_0000 + 1
+
+
+@dataclass(frozen=True, slots=True)
 class StoredDevice:
     """A device of one patient. `device_id` counts per patient.
 
@@ -37,7 +56,8 @@ class StoredDevice:
     name it was last heard on this machine, to find it again; never who it is. `clock_policy`,
     `clock_set_asked_at`: whether its clock may be set, and since when that is asked for. `clock_read_at`,
     `clock_read_sequence`, `clock_read_error`: the last time that everything on it was read, the highest
-    number then, and how far its clock was ahead (None: not read).
+    number then, and how far its clock was ahead (None: not read). `gaps`: what is missing, in the order it
+    was found.
     """
 
     device_id: int
@@ -54,6 +74,7 @@ class StoredDevice:
     clock_read_at: datetime | None = None
     clock_read_sequence: int | None = None
     clock_read_error: int | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 async def hold(conn: Connection, patient_id: int) -> None:
@@ -96,6 +117,20 @@ async def get(conn: Connection, patient_id: int, device_id: int) -> StoredDevice
     if not found:
         raise UnknownDevice
     return found[0]
+
+
+async def passed_over(conn: Connection, device: StoredDevice, gaps: Sequence[Gap], now: datetime) -> None:
+    """Numbers that were just found missing, beside those that were before."""
+    found = [{"first": each.first, "last": each.last, "found_at": now.isoformat()} for each in gaps]
+    key = {"patient_id": device.patient_id, "device_id": device.device_id}
+    await conn.execute(_SQL["passed_over"], {**key, "gaps": json.dumps(found)})
+
+
+async def records_of_number(conn: Connection, device: StoredDevice, number: int) -> frozenset[bytes]:
+    """The records with this number that are stored, as the device sent them; two where it began again."""
+    key = {"patient_id": device.patient_id, "device_id": device.device_id}
+    rows = await (await conn.execute(_SQL["records_of_number"], {**key, "number": number})).fetchall()
+    return frozenset(row[0] for row in rows)
 
 
 async def battery(conn: Connection, device: StoredDevice, percent: int) -> None:
@@ -170,6 +205,13 @@ async def _devices(conn: Connection, statement: str, values: dict[str, object]) 
             clock_read_at=row["clock_read_at"],
             clock_read_sequence=row["clock_read_sequence"],
             clock_read_error=row["clock_read_error"],
+            gaps=_gaps(row["gaps"]),
         )
         for row in rows
+    )
+
+
+def _gaps(stored: list[dict[str, Any]] | None) -> tuple[Gap, ...]:
+    return tuple(
+        Gap(each["first"], each["last"], datetime.fromisoformat(each["found_at"])) for each in stored or ()
     )

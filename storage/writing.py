@@ -81,6 +81,7 @@ class _Along:
     clock_error_seconds: int | None = None
     moves_cursor: bool = False
     tells_spaces: bool = False
+    cursor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,16 @@ async def writing(conn: Connection, device: StoredDevice) -> AsyncIterator[Writi
         raise UnknownDevice
     current = {row[0]: clock_segments.segment_of(row[2:]) for row in segments if row[1]}
     next_id = max((row[0] for row in segments), default=0) + 1
-    yield Writing(conn, device, ZoneInfo(found[0]), current, next_id, erased_salt=found[1], fresh=found[2])
+    yield Writing(
+        conn,
+        device,
+        ZoneInfo(found[0]),
+        current,
+        next_id,
+        erased_salt=found[1],
+        fresh=found[2],
+        last_sequence=found[3],
+    )
 
 
 async def refused_frames(conn: Connection, device: StoredDevice) -> tuple[RefusedFrame, ...]:
@@ -149,6 +159,7 @@ class Writing:
         *,
         erased_salt: bytes | None,
         fresh: bool,
+        last_sequence: int | None = None,
     ) -> None:
         self._conn = conn
         self._device = device
@@ -157,6 +168,8 @@ class Writing:
         self._next_segment = next_segment
         self._erased_salt = erased_salt
         self._fresh = fresh
+        self.last_sequence = last_sequence
+        """The cursor now: another process may have moved it since the device was looked up."""
         self._key = {"patient_id": device.patient_id, "device_id": device.device_id}
 
     @property
@@ -183,14 +196,16 @@ class Writing:
         clock_error_seconds: int | None = None,
         *,
         moves_cursor: bool = True,
+        cursor: int | None = None,
     ) -> Stored:
         """Stores what was read, with the complete set of segments that shall be in force for the device.
 
         It covers every record of the device, those whose time cannot be told too. Segments that place
         records otherwise replace the old ones, which stay as a trace. `moves_cursor`: whether the next read
-        may begin after the highest number of these. Raises ValueNotStorable, before anything is written.
+        may begin after the highest number of these, or with `cursor` where that is given. Raises
+        ValueNotStorable, before anything is written.
         """
-        along = _Along(refused, clock_error_seconds, moves_cursor, tells_spaces=True)
+        along = _Along(refused, clock_error_seconds, moves_cursor, tells_spaces=True, cursor=cursor)
         return (await self._store(Said(readings), segments, along)).told
 
     async def store_columns(
@@ -317,7 +332,9 @@ class Writing:
 
     async def _keep_place(self, keys: RecordKeys, difference: Change, along: _Along) -> None:
         """Moves the cursor, puts the segments in force, and keeps what could not be read."""
-        last_sequence = int(keys.sequence.max()) if along.moves_cursor and len(keys) else None
+        last_sequence = along.cursor
+        if last_sequence is None and along.moves_cursor and len(keys):
+            last_sequence = int(keys.sequence.max())
         values = {"last_sequence": last_sequence, "clock_error_seconds": along.clock_error_seconds}
         await self._conn.execute(_SQL["move_cursor"], {**self._key, **values})
         await clock_segments.apply(self._conn, self._key, self._next_segment, difference)

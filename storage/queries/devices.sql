@@ -57,6 +57,16 @@ WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 UPDATE passerelle.device SET clock_error_seconds = %(error_seconds)s, clock_set_asked_at = NULL
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 
+-- name: passed_over
+-- Numbers that were found missing, after those that were found before.
+UPDATE passerelle.device SET gaps = coalesce(gaps, '[]'::jsonb) || %(gaps)s::jsonb
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: records_of_number
+-- What is stored under a number of a device.
+SELECT raw FROM passerelle.reading
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND sequence = %(number)s
+
 -- name: heard
 -- Where and under which name a device was heard.
 UPDATE passerelle.device SET radio_address = %(address)s, radio_name = coalesce(%(name)s, radio_name)

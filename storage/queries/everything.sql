@@ -30,7 +30,7 @@ FROM passerelle.refused_frame WHERE patient_id = %(patient_id)s ORDER BY receive
 -- Every device, forgotten ones too.
 SELECT device_id, scheme, identity, manufacturer, model, serial, firmware, profile, last_sequence,
     clock_error_seconds, battery_percent, radio_address, radio_name, added_at, last_synced_at, forgotten_at,
-    clock_policy, clock_set_asked_at, clock_read_at, clock_read_sequence, clock_read_error
+    clock_policy, clock_set_asked_at, clock_read_at, clock_read_sequence, clock_read_error, gaps
 FROM passerelle.device WHERE patient_id = %(patient_id)s ORDER BY device_id
 
 -- name: clock_segments

@@ -1,8 +1,8 @@
 -- name: lock_device
 -- One writer per device: its row is locked until the transaction ends. The person's zone comes with it, whether
--- anything of the device was ever erased, and whether anything was ever stored.
+-- anything of the device was ever erased, whether anything was ever stored, and where its numbers stand.
 SELECT (SELECT timezone FROM passerelle.patient WHERE patient_id = %(patient_id)s), erased_salt,
-    last_synced_at IS NULL
+    last_synced_at IS NULL, last_sequence
 FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s FOR UPDATE
 
 -- name: segments
