@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Final
 
-from bleak.exc import BleakError
+from bleak.exc import BleakDBusError, BleakError
 from dbus_fast import DBusError
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusObjectPath, DBusSignature, DBusStr, DBusUInt16, DBusUInt32
@@ -39,6 +39,8 @@ class PairingAgent(ServiceInterface):
         super().__init__("org.bluez.Agent1")
         self.entry_error: Exception | None = None
         """What asking for the passkey raised; `bluetoothd` is only told that we refuse."""
+        self.asked = asyncio.Event()
+        """Set once `bluetoothd` has asked for the passkey."""
         self._device = device
         self._entry = entry
         self._asking: asyncio.Future[int | None] | None = None
@@ -48,6 +50,7 @@ class PairingAgent(ServiceInterface):
         """Ask the person for the six digits."""
         if device != self._device:
             raise _refusal()
+        self.asked.set()
         self._asking = asyncio.ensure_future(self._entry())
         try:
             typed = await self._asking
@@ -117,25 +120,27 @@ async def pairing_agent(
     agent = PairingAgent(device, entry)
     async with system_bus() as bus:
         bus.export(PATH, agent)
-        await call(bus, *MANAGER, "RegisterAgent", "os", PATH, "KeyboardOnly")
+        await _soon(bus, limits, *MANAGER, "RegisterAgent", "os", PATH, "KeyboardOnly")
         try:
-            await call(bus, *MANAGER, "RequestDefaultAgent", "o", PATH)
+            await _soon(bus, limits, *MANAGER, "RequestDefaultAgent", "o", PATH)
             yield agent
         except BaseException:
-            await _quietly(bus, limits, device, DEVICE, "CancelPairing")
+            with suppress(BleakError, OSError, EOFError):  # there may be no pairing, or no bluetoothd
+                await _soon(bus, limits, device, DEVICE, "CancelPairing")
             raise
         finally:
             agent.stop_asking()
-            await _quietly(bus, limits, *MANAGER, "UnregisterAgent", "o", PATH)
+            with suppress(BleakError, OSError, EOFError):
+                await _soon(bus, limits, *MANAGER, "UnregisterAgent", "o", PATH)
 
 
-async def _quietly(
-    bus: MessageBus, limits: Limits, path: str, interface: str, member: str, *rest: str
-) -> None:
-    """A call that may fail: there may be no pairing to cancel, or no `bluetoothd` any more."""
-    with suppress(BleakError, TimeoutError, OSError, EOFError):
+async def _soon(bus: MessageBus, limits: Limits, path: str, interface: str, member: str, *rest: str) -> None:
+    """A call that `bluetoothd` answers at once, or never. Raises BleakDBusError."""
+    try:
         async with asyncio.timeout(limits.disconnect):
             await call(bus, path, interface, member, *rest)
+    except TimeoutError:
+        raise BleakDBusError("org.freedesktop.DBus.Error.NoReply", []) from None
 
 
 def _refusal() -> DBusError:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeVar
 
 from bleak import BleakClient
-from bleak.exc import (
-    BleakBluetoothNotAvailableError,
-    BleakCharacteristicNotFoundError,
-    BleakDBusError,
-    BleakDeviceNotFoundError,
-    BleakError,
-    BleakGATTProtocolError,
-    BleakGATTProtocolErrorCode,
-)
+from bleak.exc import BleakError
 
 from device_profiles.errors import DeviceError, MalformedMeasurement
 from device_profiles.procedures.record_access import AttributeRefused
@@ -24,27 +16,12 @@ from device_profiles.profile import DeviceProfile
 from device_profiles.reading import Device, DeviceIdentity
 from device_profiles.services import battery, device_information
 from device_profiles.services.device_information import DeviceInformation
-from gateway.ble.errors import (
-    BondLost,
-    ConnectionLost,
-    DeviceSilent,
-    NotInRange,
-    PairingNeeded,
-    PasskeyRefused,
-    RadioUnavailable,
-    ServiceMissing,
-)
+from gateway.ble.errors import ConnectionLost, DeviceSilent, RadioServiceStopped, ServiceMissing
 from gateway.ble.limits import LIMITS, Limits
-from gateway.ble.pairing import BondRefused, PairingRefused
+from gateway.ble.meanings import ours
 
 T = TypeVar("T")
 
-NEEDS_PAIRING: Final = {
-    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
-    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
-    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION_KEY_SIZE,
-    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
-}
 SAYS_WHO_IT_IS: Final = (*device_information.TEXTS.values(), device_information.SYSTEM_ID)
 
 
@@ -57,21 +34,24 @@ class Connection:
         profile: DeviceProfile,
         lost: asyncio.Future[None],
         limits: Limits = LIMITS,
+        why_silent: Callable[[], Awaitable[DeviceError]] | None = None,
     ) -> None:
-        """`lost` is done when the link has ended."""
+        """`lost` is done when the link has ended; `why_silent` explains a call that did not return."""
         self.profile = profile
         self.lost = lost
         self.limits = limits
         self._client = client
+        self._why_silent = why_silent
+        self._opened = False
         self._offered = {each.uuid: each for each in client.services.characteristics.values()}
 
     def has(self, uuid: int) -> bool:
         """Whether the device has this characteristic."""
-        return _long(uuid) in self._offered
+        return long_uuid(uuid) in self._offered
 
     def takes(self, uuid: int) -> bool:
         """Whether a value of this characteristic can be written at all."""
-        offered = self._offered.get(_long(uuid))
+        offered = self._offered.get(long_uuid(uuid))
         return offered is not None and "write" in offered.properties
 
     async def read(self, uuid: int) -> bytes | None:
@@ -90,12 +70,14 @@ class Connection:
         Raises PairingNeeded, AttributeRefused, ServiceMissing, ConnectionLost, DeviceSilent.
         """
         await self._call(self._client.write_gatt_char(self._characteristic(uuid), value, response=True))
+        self._opened = True
 
     async def subscribe(self, uuid: int, on_value: Callable[[bytearray], None]) -> None:
         """Be told the values of a characteristic, by notification or indication. Raises as `write`."""
         await self._call(
             self._client.start_notify(self._characteristic(uuid), lambda _, value: on_value(value))
         )
+        self._opened = True
 
     async def identify(self) -> Device:
         """Who the device is: by its serial number, else its System ID, else its address.
@@ -134,11 +116,17 @@ class Connection:
             return None
 
     async def _call(self, asking: Coroutine[Any, Any, T]) -> T:
-        return await within(asking, self.limits.operation, self.lost)
+        try:
+            return await within(asking, self.limits.operation, self.lost)
+        except DeviceSilent:
+            # Whoever has let us write or subscribe has accepted our bond: it is the device that hangs.
+            if self._why_silent is None or self._opened:
+                raise
+            raise await self._why_silent() from None
 
     def _characteristic(self, uuid: int) -> Any:
         try:
-            return self._offered[_long(uuid)]
+            return self._offered[long_uuid(uuid)]
         except KeyError:
             raise ServiceMissing from None
 
@@ -158,6 +146,8 @@ async def within(
         if task.done() and not task.cancelled():
             return task.result()
         raise ConnectionLost if lost is not None and lost.done() else DeviceSilent
+    except EOFError:  # D-Bus has ended
+        raise RadioServiceStopped from None
     except (BleakError, TimeoutError, OSError) as error:
         if lost is not None and lost.done():
             raise ConnectionLost from error
@@ -166,34 +156,6 @@ async def within(
         task.cancel()
 
 
-def ours(error: BleakError | TimeoutError | OSError) -> DeviceError:  # noqa: C901, PLR0911 - one line each
-    """What an error of bleak, on whichever platform, means to the person (see the design notes on BlueZ)."""
-    text = str(error)
-    match error:
-        case TimeoutError() | BleakDeviceNotFoundError():
-            return NotInRange()
-        case PairingRefused():
-            return PasskeyRefused()
-        case BondRefused():
-            return BondLost()
-        case BleakGATTProtocolError() if error.code in NEEDS_PAIRING:
-            return PairingNeeded()
-        case BleakGATTProtocolError() if error.code is BleakGATTProtocolErrorCode.UNLIKELY_ERROR:
-            return ConnectionLost()  # what BlueZ makes of a link that ends while something is asked
-        case BleakGATTProtocolError():
-            return AttributeRefused(int(error.code))
-        case BleakCharacteristicNotFoundError():
-            return ServiceMissing()
-        case BleakDBusError() if "AuthenticationCanceled" in text:
-            return ConnectionLost()
-        case BleakDBusError() if "Authentication" in text:
-            return PasskeyRefused()
-        case BleakDBusError() if "br-connection-canceled" in text:
-            return BondLost()
-        case BleakBluetoothNotAvailableError() | BleakDBusError() | OSError():
-            return RadioUnavailable()
-    return ConnectionLost()
-
-
-def _long(uuid: int) -> str:
+def long_uuid(uuid: int) -> str:
+    """A UUID of the Bluetooth SIG as bleak names it."""
     return f"0000{uuid:04x}-0000-1000-8000-00805f9b34fb"

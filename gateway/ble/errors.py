@@ -12,6 +12,45 @@ class RadioUnavailable(DeviceError):
     )
 
 
+class RadioOff(RadioUnavailable):
+    """The radio is switched off, or blocked (aeroplane mode)."""
+
+    sentence = "Bluetooth is off on this computer. Turn it on, then try again."
+
+
+class RadioAbsent(RadioUnavailable):
+    """No adapter, or none for Bluetooth Low Energy."""
+
+    sentence = (
+        "This computer has no Bluetooth that reaches the meter. "
+        "If its Bluetooth is a small plug, plug it in again; then try again."
+    )
+
+
+class RadioNotAllowed(RadioUnavailable):
+    """The system refuses: macOS by the person's choice, D-Bus by its policy."""
+
+    sentence = (
+        "Passerelle is not allowed to use Bluetooth on this computer. Allow it in the computer's settings "
+        "(privacy, Bluetooth), or ask whoever looks after the computer; then try again."
+    )
+
+
+class RadioServiceStopped(RadioUnavailable):
+    """Linux: no `bluetoothd`, or no D-Bus, that answers."""
+
+    sentence = (
+        "The computer's Bluetooth has stopped. Restart the computer, then try again; "
+        "if it stays so, ask whoever looks after the computer."
+    )
+
+
+class RadioStuck(RadioUnavailable):
+    """The system's Bluetooth is still at something that was broken off, and takes nothing new."""
+
+    sentence = "Bluetooth is stuck on this computer. Turn Bluetooth off and on again, then try again."
+
+
 class RadioBusy(DeviceError):
     """Another process of this home holds the radio."""
 
@@ -32,6 +71,27 @@ class NotInRange(DeviceError):
     sentence = "The meter was not found. Wake it, turn its Bluetooth on, bring it near, and try again."
 
 
+class OutOfRange(NotInRange):
+    """It was heard faintly, and lost before it was reached."""
+
+    sentence = "The meter is too far away. Put it beside the computer, and try again."
+
+
+class MeterAsleep(NotInRange):
+    """It was heard well, did not answer, and is heard no more."""
+
+    sentence = "The meter fell asleep before it answered. Wake it, and try again while it is awake."
+
+
+class HeldByAnother(NotInRange):
+    """It is still heard, and takes no connection from us."""
+
+    sentence = (
+        "The meter is near but busy with another phone or computer. "
+        "Close its app there, or turn Bluetooth off there for a moment; then try again."
+    )
+
+
 class ConnectionLost(DeviceError):
     """The link ended before we ended it."""
 
@@ -41,10 +101,28 @@ class ConnectionLost(DeviceError):
     )
 
 
+class PairingInterrupted(ConnectionLost):
+    """The link ended while the two were pairing."""
+
+    sentence = (
+        "The connection broke while the meter was being paired. "
+        "Put it beside the computer, in pairing mode again, and try again."
+    )
+
+
 class DeviceSilent(DeviceError):
     """The link is up, and a call did not return within its limit (see `gateway.ble.limits`)."""
 
     sentence = "The meter stopped answering. Turn it off and on again, then run the same command again."
+
+
+class RecordsClosed(DeviceSilent):
+    """There is a bond, and nothing that it should open answers: made by Just Works, or the device hangs."""
+
+    sentence = (
+        "The meter does not open its readings to this computer. Turn the meter off and on again and try "
+        "again; if it says the same, pair it again. Nothing that was stored is lost."
+    )
 
 
 class ControlPointSilent(DeviceError):
@@ -62,12 +140,30 @@ class PairingNeeded(DeviceError):
     sentence = "The meter must be paired first. Run: passerelle pair"
 
 
+class PairingBySystem(PairingNeeded):
+    """The system pairs only in its own settings (Windows, where bleak knows no passkey)."""
+
+    sentence = (
+        "Pair the meter in the computer's own Bluetooth settings, with the six digits that the meter shows; "
+        "then try again."
+    )
+
+
 class PasskeyRefused(DeviceError):
     """Pairing ended without a bond: another passkey, a refusal on the device, or no answer in time."""
 
     sentence = (
         "The meter refused the passkey. Put it in pairing mode again "
         "and type the six digits that it shows or that are printed on it."
+    )
+
+
+class PasskeyTooLate(PasskeyRefused):
+    """Nobody typed before the meter, or our own limit, gave up: each step of pairing has 30 s."""
+
+    sentence = (
+        "The six digits came too late: a meter waits about half a minute. "
+        "Put it in pairing mode again, and type them as soon as it shows them."
     )
 
 

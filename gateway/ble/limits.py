@@ -29,6 +29,10 @@ class Limits:
     """Connecting and discovering: seen on Linux up to 19 s, with several reconnections inside, when the
     meter had forgotten its bond; bleak itself chose 30 s."""
 
+    listen_again: float = 5.0
+    """After a connection that failed: whether the device is still there. Two of the longest intervals at
+    which a meter advertises; it decides what the person is told, so it must not cost them much."""
+
     encrypt: float = 10.0
     """Switching encryption on with a known key: two round trips; the longest supervision timeout in use
     with meters is 6 s, after which the link ends by itself."""
@@ -36,6 +40,10 @@ class Limits:
     pair: float = 60.0
     """Pairing: a person reads six digits and types them. The Security Manager gives 30 s to each step
     (Core Vol 3 Part H §3.4), and the typing is one of two that may take their time."""
+
+    asked: float = 15.0
+    """From the start of pairing to the question for the passkey: two exchanges, 0.1 to 0.4 s seen on Linux.
+    Where BlueZ is stuck after a pairing that was broken off, the question never comes."""
 
     operation: float = 10.0
     """One read, write or subscription: the attribute protocol allows 30 s (Core Vol 3 Part F §3.3.3), the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,15 +21,13 @@ from device_profiles.text import one_line
 from gateway.ble.connection import Connection, within
 from gateway.ble.errors import (
     BondLost,
-    ConnectionLost,
-    DeviceSilent,
     NotInRange,
-    PasskeyRefused,
     RadioUnavailable,
     ServiceMissing,
 )
 from gateway.ble.limits import LIMITS, Limits
-from gateway.ble.pairing import PasskeyEntry, PasskeySource, passkey_entry
+from gateway.ble.linking import Link
+from gateway.ble.pairing import PasskeySource, passkey_entry
 from gateway.ble.radio_lock import Lease, held
 
 if TYPE_CHECKING:
@@ -68,6 +67,11 @@ class Radio:
 
             self._scanner = {"backend": BumbleScanner, "host": host}
             self._client = {"backend": BumbleClient, "host": host}
+
+    @property
+    def asks_for_passkey(self) -> bool:
+        """Whether a PasskeySource is asked when pairing; else the system itself asks (Windows, macOS)."""
+        return self._host is not None or sys.platform == "linux"
 
     @property
     def wanted(self) -> bool:
@@ -112,13 +116,15 @@ class Radio:
         ended = None if self._host is None else self._host.ended
         try:
             await within(scanner.start(), self.limits.operation, ended)
-        except (ConnectionLost, DeviceSilent):  # there is no device yet: it is the radio that is meant
+        except RadioUnavailable:
+            raise
+        except DeviceError:  # there is no device yet: it is the radio that is meant
             raise RadioUnavailable from None
         try:
             yield
         finally:
             with suppress(DeviceError):  # whatever it is that does not stop, what was heard was heard
-                await within(scanner.stop(), self.limits.operation)
+                await within(scanner.stop(), self.limits.operation, ended)
 
     @asynccontextmanager
     async def connect(self, found: Found, passkey: PasskeySource = None) -> AsyncIterator[Connection]:
@@ -127,63 +133,37 @@ class Radio:
         A bond that the device has forgotten is made anew where there is a passkey for it: whoever reads the
         six digits from the device and types them has the device in front of them.
 
-        Raises NotInRange, BondLost, PasskeyRefused, PasskeyMalformed, ConnectionLost, ServiceMissing.
+        Raises NotInRange, BondLost, PasskeyRefused, PasskeyMalformed, ConnectionLost, ServiceMissing,
+        RadioStuck, PairingBySystem.
         """
         profile = found.profile
         if profile is None:
             raise ServiceMissing
         entry = passkey_entry(passkey)
-        client, lost = self._new_client(found)
+        link = Link(self, found, self._host, self._client)
         try:
             try:
-                await self._link(client)
+                await link.open()
             except BondLost:
                 if entry is None:
                     raise
-                client, lost = self._new_client(await self.forget(found))
-                await self._link(client)
+                await link.anew()
             if entry is not None:
-                await self._pair(client, entry, lost)
-            yield Connection(client, profile, lost, self.limits)
+                await link.pair(entry)
+            yield Connection(link.client, profile, link.lost, self.limits, link.why_silent)
         finally:
-            with suppress(DeviceError):
-                await within(client.disconnect(), self.limits.disconnect)
+            await link.end()
 
     async def forget(self, found: Found) -> Found:
         """Forget the bond with a device, and hear it again: some platforms forget the device with it.
 
         Raises NotInRange, RadioUnavailable.
         """
-        with suppress(DeviceError):
+        # macOS forgets only in its own settings.
+        with suppress(DeviceError, NotImplementedError):
             client = BleakClient(found.device, **self._client)
             await within(client.unpair(), self.limits.operation)
         return await self.find(lambda other: other.address == found.address)
-
-    def _new_client(self, found: Found) -> tuple[BleakClient, asyncio.Future[None]]:
-        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def on_disconnected(_: BleakClient) -> None:
-            if not lost.done():
-                lost.set_result(None)
-
-        return BleakClient(found.device, on_disconnected, timeout=self.limits.connect, **self._client), lost
-
-    async def _link(self, client: BleakClient) -> None:
-        try:
-            await within(client.connect(), self.limits.connect + self.limits.encrypt)
-        except DeviceSilent:
-            raise NotInRange from None
-
-    async def _pair(self, client: BleakClient, entry: PasskeyEntry, lost: asyncio.Future[None]) -> None:
-        if self._host is not None:
-            self._host.enter_passkey = entry
-        try:
-            await within(client.pair(), self.limits.pair, lost)
-        except DeviceSilent:
-            raise PasskeyRefused from None
-        finally:
-            if self._host is not None:
-                self._host.enter_passkey = None
 
 
 def _found(device: BLEDevice, said: AdvertisementData) -> Found:
