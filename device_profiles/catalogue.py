@@ -10,12 +10,12 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, NamedTuple
 
-from device_profiles.devices import accu_chek_guide, glucose_meter
+from device_profiles.devices import accu_chek_guide, blood_pressure_cuff, glucose_meter
 from device_profiles.errors import DeviceError
 from device_profiles.profile import Advertisement, DeviceProfile
 
 ENTRY_POINT_GROUP: Final = "passerelle.profiles"
-BUILT_IN: Final = (glucose_meter.PROFILE, accu_chek_guide.PROFILE)
+BUILT_IN: Final = (glucose_meter.PROFILE, accu_chek_guide.PROFILE, blood_pressure_cuff.PROFILE)
 
 
 class UnknownProfile(DeviceError):

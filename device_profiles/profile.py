@@ -9,29 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from device_profiles.reading import (
-    NO_FLAGS,
-    UNKNOWN_DATE,
-    Absent,
-    Context,
-    DeviceTime,
-    Flag,
-    Kind,
-    Measurand,
-    Quantity,
-    Reading,
-    RecordIdentity,
-    Sample,
-)
+from device_profiles.meanings.glucose import GlucoseMeaning, KetoneMark, context_of
+from device_profiles.meanings.meaning import NOT_HEARD, Heard, Meaning
+from device_profiles.reading import Context, Reading
 from device_profiles.services import battery, current_time, device_information, glucose
 from device_profiles.services.current_time import CurrentTime
-from device_profiles.services.glucose import GlucoseMeasurement, GlucoseMeasurementContext
-from device_profiles.wire import DateTime, Number, Special
+from device_profiles.wire import DateTime
+
+__all__ = [
+    "STANDARD_OFFER",
+    "SUPPORTING_OFFER",
+    "Advertisement",
+    "DeviceProfile",
+    "Heard",
+    "KetoneMark",
+    "KnownBy",
+    "Match",
+    "RecordAccess",
+    "Source",
+]
 
 KnownBy = Literal["standard", "captured", "public code", "data sheet"]
 
@@ -69,34 +68,38 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A characteristic that carries measurements, and what they mean.
+
+    `indicated`: each value is an indication, which the device takes as stored once it is confirmed; else a
+    notification. `stored`: its values come when the control point is asked for records; else by themselves,
+    as soon as somebody listens, and each of them once.
+    """
+
+    characteristic: int
+    meaning: Meaning
+    indicated: bool = False
+    stored: bool = False
+    has_contexts: bool = False
+    """Whether contexts come beside its values (GLS only)."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordAccess:
     """How stored records are fetched."""
 
     measurement: int = glucose.MEASUREMENT
     context: int = glucose.MEASUREMENT_CONTEXT
+    """What comes beside some measurements; a device that has no such characteristic sends none."""
     control_point: int = glucose.RECORD_ACCESS_CONTROL_POINT
+    optional: bool = False
+    """Whether such a device may have no control point, and then sends each measurement by itself."""
     incremental: bool = True
     """Whether asking from a sequence number on is answered rightly; else all is read each time."""
 
 
-@dataclass(frozen=True, slots=True)
-class KetoneMark:
-    """How a meter marks a ketone result that it writes as if it were glucose."""
-
-    meal: int
-    """The meal code of its context."""
-    exponent: int
-    """mmol/L = the mg/dL written × 10^exponent."""
-
-
-STANDARD_OFFER: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType(
+SUPPORTING_OFFER: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType(
     {
-        glucose.SERVICE: (
-            glucose.MEASUREMENT,
-            glucose.MEASUREMENT_CONTEXT,
-            glucose.FEATURE,
-            glucose.RECORD_ACCESS_CONTROL_POINT,
-        ),
         current_time.SERVICE: (current_time.CURRENT_TIME,),
         device_information.SERVICE: (
             device_information.MANUFACTURER_NAME,
@@ -108,18 +111,22 @@ STANDARD_OFFER: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType(
         battery.SERVICE: (battery.BATTERY_LEVEL,),
     }
 )
+"""What any device may have beside the service that it is made for."""
+
+STANDARD_OFFER: Final[Mapping[int, tuple[int, ...]]] = MappingProxyType(
+    {
+        glucose.SERVICE: (
+            glucose.MEASUREMENT,
+            glucose.MEASUREMENT_CONTEXT,
+            glucose.FEATURE,
+            glucose.RECORD_ACCESS_CONTROL_POINT,
+        ),
+        **SUPPORTING_OFFER,
+    }
+)
 """What a meter of the Glucose Profile has, with its optional services."""
 
-_ABSENT: Final[Mapping[Special, Absent]] = {
-    Special.NAN: Absent.NOT_A_NUMBER,
-    Special.NRES: Absent.NOT_AT_RESOLUTION,
-    Special.POSITIVE_INFINITY: Absent.ABOVE_RANGE,
-    Special.NEGATIVE_INFINITY: Absent.BELOW_RANGE,
-    Special.RESERVED: Absent.RESERVED,
-}
-_UNITS: Final[Mapping[str, tuple[str, int]]] = {"kg/L": ("mg/dL", 5), "mol/L": ("mmol/L", 3)}
-_INTERSTITIAL_FLUID: Final = 9
-_MEASURED_IN: Final = range(1970, 2200)
+_GLUCOSE: Final = (Source(glucose.MEASUREMENT, GlucoseMeaning(), stored=True, has_contexts=True),)
 
 
 @dataclass(frozen=True)
@@ -136,18 +143,24 @@ class DeviceProfile:
     """Its services and their characteristics."""
     clock: int | None = current_time.CURRENT_TIME
     """The characteristic that shows its clock: 0x2A2B or 0x2A08."""
-    records: RecordAccess = field(default_factory=RecordAccess)
-    control_types: tuple[int, ...] = (10,)
-    """Sample types of a control solution (GLS §3.1.1.5)."""
-    control_locations: tuple[int, ...] = (4,)
-    """Sample locations of a control solution."""
-    ketone: KetoneMark | None = None
+    sources: tuple[Source, ...] = field(default=_GLUCOSE, hash=False)
+    """The characteristics that carry its measurements."""
+    records: RecordAccess | None = field(default_factory=RecordAccess)
+    """How those that it stores are fetched; None where all come by themselves."""
+    reads_before: tuple[int, ...] = ()
+    """What is to be read before the measurements come, since they mean nothing without it."""
     virtual_name: str = "Virtual meter"
     """The name that a virtual device of this kind advertises; it matches."""
 
     def but(self, **differences: Any) -> DeviceProfile:
         """The same device with these fields otherwise."""
         return replace(self, **differences)
+
+    def meaning(self, **differences: Any) -> DeviceProfile:
+        """The same meter, whose records mean something else: the fields of GlucoseMeaning."""
+        meaning = replace(self._glucose, **differences)
+        (source, *others) = self.sources
+        return replace(self, sources=(replace(source, meaning=meaning), *others))
 
     @property
     def services(self) -> tuple[int, ...]:
@@ -160,77 +173,38 @@ class DeviceProfile:
             return CurrentTime.decode(raw).time
         return DateTime.decode(raw)
 
-    def reading(self, raw: bytes) -> Reading:
-        """Read a measurement as this device means it. Raises MalformedMeasurement."""
-        measurement = GlucoseMeasurement.decode(raw)
-        base = measurement.base_time
-        flags = NO_FLAGS if measurement.status is None else Flag(measurement.status)
-        octet = measurement.type_sample_location
-        return Reading(
-            kind=self._kind(measurement),
-            quantities=(_glucose(measurement.concentration, measurement.unit, flags),),
-            device_time=DeviceTime(base, measurement.time_offset_min),
-            identity=RecordIdentity(_recorded_at(base), measurement.sequence_number),
-            raw=bytes(raw),
-            sample=None if octet is None else Sample(octet & 0x0F, octet >> 4),
-            flags=flags,
-        )
+    @property
+    def measurement(self) -> int:
+        """The characteristic of the measurements that it is made for."""
+        return self.sources[0].characteristic
 
-    def _kind(self, measurement: GlucoseMeasurement) -> Kind:
-        if measurement.type in self.control_types or measurement.sample_location in self.control_locations:
-            return Kind.CONTROL_SOLUTION
-        if measurement.type == _INTERSTITIAL_FLUID:
-            return Kind.INTERSTITIAL_GLUCOSE
-        return Kind.BLOOD_GLUCOSE
+    def source_of(self, characteristic: int) -> Source | None:
+        """The source that this characteristic is."""
+        for source in self.sources:
+            if source.characteristic == characteristic:
+                return source
+        return None
+
+    def readings(
+        self, raw: bytes, characteristic: int | None = None, heard: Heard = NOT_HEARD
+    ) -> tuple[Reading, ...]:
+        """What a value of one of its sources (None: the first) says. Raises MalformedMeasurement."""
+        source = self.sources[0] if characteristic is None else self.source_of(characteristic)
+        return () if source is None else source.meaning.readings(raw, heard)
+
+    def reading(self, raw: bytes, heard: Heard = NOT_HEARD) -> Reading:
+        """What a value of its first source says first. Raises MalformedMeasurement."""
+        return self.sources[0].meaning.readings(raw, heard)[0]
 
     def context(self, raw: bytes) -> tuple[int, Context]:
         """The sequence number a context belongs to, and the context. Raises MalformedMeasurement."""
-        context = GlucoseMeasurementContext.decode(raw)
-        return context.sequence_number, Context(
-            raw=bytes(raw),
-            carbohydrate=context.carb_id,
-            carbohydrate_kg=_exact(context.carb_kg),
-            meal=context.meal,
-            tester=context.tester,
-            health=context.health,
-            exercise_seconds=context.exercise_duration_s,
-            exercise_intensity_percent=context.exercise_intensity_pct,
-            medication=context.medication_id,
-            medication_value=_exact(context.medication),
-            medication_unit=None if context.medication is None else context.medication_unit,
-            hba1c_percent=_exact(context.hba1c_pct),
-        )
+        return context_of(raw)
 
     def joined(self, reading: Reading, context: Context) -> Reading:
         """The reading with its context, which may say that it is of ketones."""
-        mark = self.ketone
-        if mark is None or context.meal != mark.meal or reading.kind != Kind.BLOOD_GLUCOSE:
-            return replace(reading, context=context)
-        written = reading.quantities[0]
-        value = None if written.value is None else written.value.scaleb(mark.exponent)
-        ketone = Quantity(Measurand.KETONE, value, "mmol/L", written.absent)
-        return replace(reading, context=context, kind=Kind.KETONE, quantities=(ketone,))
+        return self._glucose.joined(reading, context)
 
-
-def _recorded_at(base: DateTime) -> datetime:
-    """The time as written, as if UTC; a date that no meter can have measured on is as unknown as none."""
-    written = base.as_if_utc()
-    return UNKNOWN_DATE if written is None or written.year not in _MEASURED_IN else written
-
-
-def _exact(number: Number | None) -> Decimal | None:
-    return None if isinstance(number, Special) else number
-
-
-def _glucose(concentration: Number | None, written_unit: str, flags: Flag) -> Quantity:
-    """Glucose in the unit written; without a number the status may say that it was out of range."""
-    unit, shift = _UNITS[written_unit]
-    if isinstance(concentration, Decimal):
-        return Quantity(Measurand.GLUCOSE, concentration.scaleb(shift), unit)
-    absent = Absent.NOT_A_NUMBER if concentration is None else _ABSENT[concentration]
-    if absent in {Absent.NOT_A_NUMBER, Absent.NOT_AT_RESOLUTION}:
-        if Flag.RESULT_TOO_LOW in flags:
-            absent = Absent.BELOW_RANGE
-        elif Flag.RESULT_TOO_HIGH in flags:
-            absent = Absent.ABOVE_RANGE
-    return Quantity(Measurand.GLUCOSE, None, unit, absent)
+    @property
+    def _glucose(self) -> GlucoseMeaning:
+        meaning = self.sources[0].meaning
+        return meaning if isinstance(meaning, GlucoseMeaning) else GlucoseMeaning()

@@ -59,6 +59,26 @@ class Measurand(IntEnum):
     BODY_MASS_INDEX = 9
     BODY_TEMPERATURE = 10
     OXYGEN_SATURATION = 11
+    BODY_FAT = 12
+    """Of the weight, in percent."""
+    BODY_MUSCLE = 13
+    """Of the weight, in percent."""
+    MUSCLE_MASS = 14
+    FAT_FREE_MASS = 15
+    SOFT_LEAN_MASS = 16
+    BODY_WATER_MASS = 17
+    IMPEDANCE = 18
+    BASAL_METABOLISM = 19
+    """Energy in a day of rest."""
+    PULSE_AMPLITUDE = 20
+    """Of the arterial pulse against all that is in the finger, in percent."""
+    GLUCOSE_TREND = 21
+    SENSOR_QUALITY = 22
+    ENERGY_EXPENDED = 23
+    """Since the device began to count."""
+    USER_INDEX = 24
+    """Which of a household's people the device took it for, by the device's own number: nothing measured, but
+    it goes wherever the measurement goes, so that a person can be asked."""
 
 
 class Absent(IntEnum):
@@ -84,6 +104,11 @@ UNITS: tuple[str, ...] = (
     "/min",
     "kg/m2",
     "m",
+    "[in_i]",
+    "Ohm",
+    "kJ",
+    "mg/dL/min",
+    "1",
 )
 """UCUM codes. The index is stored: append only."""
 
@@ -109,7 +134,11 @@ NO_FLAGS = Flag(0)
 
 
 class Sample(NamedTuple):
-    """The nibbles of 0x2A18's type-sample-location octet, as written (GLS 3.1.1.5)."""
+    """The nibbles of 0x2A18's type-sample-location octet, as written (GLS 3.1.1.5).
+
+    Of a temperature and a heart rate: type 0, and as the location where it was measured, by the number of
+    0x2A1D (HTS 3.2.1) or 0x2A38 (HRS 3.2).
+    """
 
     type: int
     location: int
@@ -193,7 +222,15 @@ class Reading:
     raw: bytes
     sample: Sample | None = None
     context: Context | None = None
-    flags: Flag = NO_FLAGS
+    flags: IntFlag = NO_FLAGS
+
+    @property
+    def user_index(self) -> int | None:
+        """Which of a household's people the device took it for, by its own number; None: it does not say."""
+        for quantity in self.quantities:
+            if quantity.of is Measurand.USER_INDEX and quantity.value is not None:
+                return int(quantity.value)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,31 @@ effects one after the other as fast as its link takes them. Faults are asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from device_profiles.devices import glucose_meter
 from device_profiles.errors import MalformedMeasurement
 from device_profiles.procedures.record_access import Answer, AttributeRefused, OpCode, Send, Server
-from device_profiles.profile import DeviceProfile
-from device_profiles.services import battery, current_time, glucose
+from device_profiles.profile import SUPPORTING_OFFER, DeviceProfile, Source
+from device_profiles.services import battery, current_time
 from device_profiles.services.battery import BatteryLevel
 from device_profiles.services.current_time import CurrentTime
 from device_profiles.services.device_information import DeviceInformation
-from device_profiles.services.glucose import GlucoseFeature, GlucoseMeasurement
+from device_profiles.services.glucose import GlucoseMeasurement
 from device_profiles.transcript import CaptureUnreadable, DeviceEvent, read_sessions
+from device_profiles.virtual_effects import (
+    CharacteristicDeclaration,
+    Disconnect,
+    Effect,
+    Frame,
+    Indicate,
+    Notify,
+    ServiceDeclaration,
+    Silence,
+)
+from device_profiles.virtual_features import FEATURES
 from device_profiles.virtual_records import Record, generated_records
 from device_profiles.wire import DateTime
 
@@ -46,53 +57,6 @@ WRITE_NOT_PERMITTED: Final = 0x03
 VALUE_NOT_ALLOWED: Final = 0x13
 NOTIFICATIONS: Final = 1
 INDICATIONS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class CharacteristicDeclaration:
-    """A characteristic; a protected one is only for a client that paired with the passkey."""
-
-    uuid: int
-    properties: frozenset[str]
-    """Of `read`, `write`, `notify`, `indicate`."""
-    protected: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceDeclaration:
-    """A primary service."""
-
-    uuid: int
-    characteristics: tuple[CharacteristicDeclaration, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """Send a notification."""
-
-    characteristic: int
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Indicate:
-    """Send an indication."""
-
-    characteristic: int
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Drop the link. Nothing comes after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """The device owes an answer and gives none. Nothing comes after it."""
-
-
-Effect = Notify | Indicate | Disconnect | Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +98,7 @@ class _Stored:
 
     sequence: int
     user_facing_time: DateTime | None
-    frames: tuple[Notify, ...]
+    frames: tuple[Frame, ...]
 
 
 class VirtualDevice:
@@ -163,8 +127,9 @@ class VirtualDevice:
         self.faults = faults
         self._clock = clock
         self._clock_ahead: timedelta | None = None
-        self._values = information.characteristics() | {
-            glucose.FEATURE: GlucoseFeature(0x03F0).encode(),
+        self._values = {
+            **FEATURES,
+            **information.characteristics(),
             battery.BATTERY_LEVEL: BatteryLevel(battery_percent).encode(),
         }
         self._stored: list[_Stored] = []
@@ -178,9 +143,11 @@ class VirtualDevice:
     def playing(cls, profile: DeviceProfile, session: Sequence[DeviceEvent]) -> VirtualDevice:
         """A device that sends what was captured, as `from_transcript` says."""
         access = profile.records
+        if access is None:
+            raise CaptureUnreadable("$.sessions")
         device = cls(profile, protected=False)
         device._ending = Silence()
-        groups: list[list[Notify]] = []
+        groups: list[list[Frame]] = []
         for operation, characteristic, value in session:
             if operation == "indicate" and characteristic == access.control_point:
                 device._ending = Indicate(characteristic, value)
@@ -198,10 +165,15 @@ class VirtualDevice:
 
     def add(self, record: Record) -> None:
         """Store one more record, as after a measurement."""
-        access = self.profile.records
-        frames = [Notify(access.measurement, record.measurement)]
-        if record.context is not None:
-            frames.append(Notify(access.context, record.context))
+        source = self.profile.sources[0]
+        if record.characteristic is not None:
+            source = self.profile.source_of(record.characteristic) or source
+        send = Indicate if source.indicated else Notify
+        frames: list[Frame] = [
+            send(source.characteristic, value) for value in (record.measurement, *record.following)
+        ]
+        if record.context is not None and self.profile.records is not None:
+            frames.append(Notify(self.profile.records.context, record.context))
         self._stored.append(_stored(record.sequence, frames))
 
     def __len__(self) -> int:
@@ -221,16 +193,18 @@ class VirtualDevice:
     def _declaration(self, service: int, uuid: int) -> CharacteristicDeclaration | None:
         access = self.profile.records
         properties = {"read"}
-        if uuid in {access.measurement, access.context}:
+        if (source := self.profile.source_of(uuid)) is not None:
+            properties = {"indicate" if source.indicated else "notify"}
+        elif access is not None and uuid == access.context:
             properties = {"notify"}
-        elif uuid == access.control_point:
+        elif access is not None and uuid == access.control_point:
             properties = {"write", "indicate"}
         elif uuid not in self._values and not self._shows_clock(uuid):
             return None
         elif self._shows_clock(uuid) and not self.faults.clock_read_only:
             properties = {"read", "write"}
         return CharacteristicDeclaration(
-            uuid, frozenset(properties), protected=self.protected and service == glucose.SERVICE
+            uuid, frozenset(properties), protected=self.protected and service not in SUPPORTING_OFFER
         )
 
     def _shows_clock(self, uuid: int) -> bool:
@@ -251,21 +225,49 @@ class VirtualDevice:
             raise AttributeRefused(READ_NOT_PERMITTED)
         return self._values[uuid]
 
-    def subscribe(self, uuid: int, value: int) -> None:
-        """Take a client characteristic configuration: 0 none, 1 notifications, 2 indications."""
+    def subscribe(self, uuid: int, value: int) -> Iterator[Effect]:
+        """Take a client characteristic configuration: 0 none, 1 notifications, 2 indications.
+
+        Iterate over what it sets off: a device that sends by itself begins when somebody listens.
+        """
         access = self.profile.records
         self._subscriptions[uuid] = value
+        if access is None:
+            source = self.profile.source_of(uuid)
+            return iter(()) if source is None or not self._listened_to(source) else self._pushed(source)
         self._server.configured = bool(
-            self._subscriptions.get(access.measurement, 0) & NOTIFICATIONS
+            self._listened_to(self.profile.sources[0])
             and self._subscriptions.get(access.control_point, 0) & INDICATIONS
         )
+        return iter(())
+
+    def _listened_to(self, source: Source) -> bool:
+        wanted = INDICATIONS if source.indicated else NOTIFICATIONS
+        return bool(self._subscriptions.get(source.characteristic, 0) & wanted)
+
+    def _pushed(self, source: Source) -> Iterator[Effect]:
+        """What a device without a control point sends: each measurement until it was taken, then goodbye.
+
+        It forgets a measurement when the next effect is asked for: an indication that was not confirmed is
+        sent again to the next who listens.
+        """
+        own = [one for one in self._stored if one.frames[0].characteristic == source.characteristic]
+        for sent, record in enumerate(own):
+            if self.faults.disconnect_after == sent:
+                break
+            yield from self._faulty(record.frames, sent + 1)
+            self._stored.remove(record)
+        if not self._stored or self.faults.disconnect_after is not None:
+            self.disconnected()
+            yield Disconnect()
 
     def write(self, uuid: int, value: bytes) -> Iterator[Effect]:
         """Take a write; iterate over what it sets off. Raises AttributeRefused at once."""
         if self._shows_clock(uuid) and not self.faults.clock_read_only:
             self._set_clock(value)
             return iter(())
-        if uuid != self.profile.records.control_point:
+        access = self.profile.records
+        if access is None or uuid != access.control_point:
             raise AttributeRefused(WRITE_NOT_PERMITTED)
         actions = self._server.write(value)
         if self.faults.silent_control_point:
@@ -289,7 +291,7 @@ class VirtualDevice:
         self._server.disconnected()
 
     def _effects(self, actions: Iterator[Send[_Stored] | Answer], *, reports: bool) -> Iterator[Effect]:
-        late: list[Notify] = []
+        late: list[Frame] = []
         for sent, action in enumerate(actions):
             if reports and self.faults.disconnect_after == sent:
                 self.disconnected()
@@ -300,7 +302,7 @@ class VirtualDevice:
                 yield from late
                 return
             for frame in self._faulty(action.record.frames, sent + 1):
-                if self.faults.late_context and frame.characteristic == self.profile.records.context:
+                if self.faults.late_context and self._is_context(frame):
                     late.append(frame)
                 else:
                     yield frame
@@ -308,34 +310,38 @@ class VirtualDevice:
     def _answer(self, answer: Answer, *, reports: bool, found: bool) -> Effect:
         if self._ending is not None and reports and (found or not self._stored):
             return self._ending
-        return Indicate(self.profile.records.control_point, answer.value)
+        access = self.profile.records
+        return Indicate(0 if access is None else access.control_point, answer.value)
 
-    def _faulty(self, frames: Sequence[Notify], number: int) -> Iterator[Notify]:
+    def _is_context(self, frame: Frame) -> bool:
+        return self.profile.records is not None and frame.characteristic == self.profile.records.context
+
+    def _faulty(self, frames: Sequence[Frame], number: int) -> Iterator[Frame]:
         """The frames of the record sent as number so and so, as the faults and subscriptions have them."""
-        access, faults = self.profile.records, self.faults
+        faults = self.faults
         for frame in frames:
-            value = frame.value
-            if not self._subscriptions.get(frame.characteristic, 0) & NOTIFICATIONS:
+            wanted = INDICATIONS if isinstance(frame, Indicate) else NOTIFICATIONS
+            if not self._subscriptions.get(frame.characteristic, 0) & wanted:
                 continue
-            if faults.no_context and frame.characteristic == access.context:
+            if faults.no_context and self._is_context(frame):
                 continue
-            if frame.characteristic == access.measurement:
-                value = _damaged(value, faults, number)
+            damaged = frame if self._is_context(frame) else _damaged(frame, faults, number)
             for _ in range(2 if faults.duplicate else 1):
-                yield Notify(frame.characteristic, value)
+                yield damaged
 
 
-def _damaged(value: bytes, faults: Faults, number: int) -> bytes:
+def _damaged(frame: Frame, faults: Faults, number: int) -> Frame:
+    value = frame.value
     if number == faults.malformed:
-        return value[:5] + b"\x0d" + value[6:]
-    if number == faults.truncated:
-        return value[:-1]
-    if number == faults.overlong:
-        return value + b"\x00"
-    return value
+        value = value[:5] + b"\x0d" + value[6:]
+    elif number == faults.truncated:
+        value = value[:-1]
+    elif number == faults.overlong:
+        value += b"\x00"
+    return replace(frame, value=value)
 
 
-def _stored(sequence: int, frames: Sequence[Notify]) -> _Stored:
+def _stored(sequence: int, frames: Sequence[Frame]) -> _Stored:
     try:
         measurement = GlucoseMeasurement.decode(frames[0].value)
         base = measurement.base_time.as_if_utc()

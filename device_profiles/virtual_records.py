@@ -18,6 +18,10 @@ class Record(NamedTuple):
     sequence: int
     measurement: bytes
     context: bytes | None = None
+    characteristic: int | None = None
+    """Where its measurement belongs; None: to the first source of the device."""
+    following: tuple[bytes, ...] = ()
+    """The rest of a measurement that comes in several values."""
 
 
 class _Moment(NamedTuple):

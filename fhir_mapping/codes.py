@@ -18,6 +18,8 @@ never fetched; this project owns no domain, and a URL under another's, or one th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntFlag
+from functools import cache
 from typing import Final, NamedTuple
 
 from device_profiles.reading import Absent, Flag, Kind, Measurand
@@ -280,13 +282,24 @@ ABSENT: Final[Mapping[Absent, AbsentCode]] = {
     ),
 }
 
-STATUS_NAMES: Final[Mapping[int, str]] = {
-    bit: str(flag.name).lower().replace("_", "-") for bit, flag in enumerate(Flag)
+
+@cache
+def status_names(meaning: type[IntFlag]) -> Mapping[int, str]:
+    """By status bit; the bits that the specification reserves have no name."""
+    named = {flag.value.bit_length() - 1: flag for flag in meaning}
+    return {bit: str(flag.name).lower().replace("_", "-") for bit, flag in named.items()}
+
+
+class StatusBits(NamedTuple):
+    """What HL7 PHD calls a status, and how many of its bits mean the same there."""
+
+    code: int
+    bits: int
+
+
+STATUS_BITS_OF: Final[Mapping[type[IntFlag], StatusBits]] = {
+    Flag: StatusBits(128 * 65536 + 29144, 11),
 }
-"""By status bit; the bits that GLS reserves have no name."""
-PHD_FLAG_BITS: Final = 11
-"""How many of the status bits mean the same in HL7 PHD."""
-GLUCOSE_STATUS: Final = 128 * 65536 + 29144
 
 BODY_SITES: Final[Mapping[int, Coding]] = {
     1: mdc(128, 29240, "MDC_CTXT_GLU_SAMPLELOCATION_FINGER"),

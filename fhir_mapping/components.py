@@ -7,10 +7,11 @@ the name and number of ours (`codes`), by which `fhir_mapping.reverse` reads it 
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import IntFlag
 from functools import lru_cache
 from typing import Final
 
-from device_profiles.reading import Absent, Context, Flag, Quantity
+from device_profiles.reading import Absent, Context, Quantity
 from fhir_mapping.codes import (
     ABSENT,
     ABSENT_OURS,
@@ -20,22 +21,21 @@ from fhir_mapping.codes import (
     EXERCISE_DURATION,
     EXERCISE_OVERRUN,
     FIELD,
-    GLUCOSE_STATUS,
     HBA1C,
     HEALTH,
     MEAL,
     MEASURANDS,
     MEDICATION,
     OURS,
-    PHD_FLAG_BITS,
     STATUS,
     STATUS_BITS,
-    STATUS_NAMES,
+    STATUS_BITS_OF,
     TESTER,
     UCUM,
     UNIT,
     Coding,
     Field,
+    status_names,
 )
 from fhir_mapping.text import number, shifted
 
@@ -89,16 +89,17 @@ def of_quantities(quantities: tuple[Quantity, ...]) -> list[Json]:
     ]
 
 
-def of_flags(flags: Flag) -> list[Json]:
-    """A component for each status bit that is set."""
-    return [_status(bit) for bit in range(int(flags).bit_length()) if flags >> bit & 1]
+def of_flags(flags: int, meaning: type[IntFlag]) -> list[Json]:
+    """A component for each status bit that is set; `meaning` says what the bits stand for."""
+    return [_status(bit, meaning) for bit in range(flags.bit_length()) if flags >> bit & 1]
 
 
-@lru_cache(maxsize=64)
-def _status(bit: int) -> Json:
-    name = STATUS_NAMES.get(bit, f"reserved-{bit}")
+@lru_cache(maxsize=256)
+def _status(bit: int, meaning: type[IntFlag]) -> Json:
+    name = status_names(meaning).get(bit, f"reserved-{bit}")
     display = name.replace("-", " ").capitalize()
-    borrowed = [Coding(STATUS_BITS, f"{GLUCOSE_STATUS}.{bit}", display)] if bit < PHD_FLAG_BITS else []
+    phd = STATUS_BITS_OF.get(meaning)
+    borrowed = [Coding(STATUS_BITS, f"{phd.code}.{bit}", display)] if phd and bit < phd.bits else []
     codings = [coding.json() for coding in (*borrowed, Coding(STATUS, name, display))]
     return {"code": {"coding": codings}, "valueBoolean": True}
 

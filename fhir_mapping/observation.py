@@ -18,11 +18,13 @@ What an Observation says:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntFlag
 
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNKNOWN_TIME, Flag, ReadingSeries
+from device_profiles.flags import flags_of
+from device_profiles.reading import UNKNOWN_TIME, Kind, ReadingSeries
 from fhir_mapping import columns, components, times
 from fhir_mapping.codes import EXCLUDED
 from fhir_mapping.dialects import Dialect
@@ -161,6 +163,10 @@ def _own_rows(series: ReadingSeries, which: npt.NDArray[np.intp], templates: Seq
     return rows
 
 
+def _flags_of(series: ReadingSeries, row: int) -> type[IntFlag]:
+    return flags_of(Kind(int(series.kind[row])), int(series.sample[row]))
+
+
 def _extra(series: ReadingSeries, row: int, template: Template, dialect: Dialect) -> dict[str, object]:
     extensions = list(template.extensions)
     first = (columns.first_quantity(series, row),) if template.row.panel else ()
@@ -171,7 +177,7 @@ def _extra(series: ReadingSeries, row: int, template: Template, dialect: Dialect
         elif (moment := dialect.moments.of(context)) is not None:
             said = {"coding": [moment.json()]}
             extensions.append({"url": dialect.moments.url, "valueCodeableConcept": said})
-    parts += components.of_flags(Flag(int(series.flags[row])))
+    parts += components.of_flags(int(series.flags[row]), _flags_of(series, row))
     if series.excluded[row]:
         extensions.append({"url": EXCLUDED, "valueBoolean": True})
     note = clean(series.notes.get(row))

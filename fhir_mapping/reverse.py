@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import IntFlag
+from functools import cache
 from typing import Any, Final
 
+from device_profiles.flags import flags_of
 from device_profiles.reading import (
     Absent,
     Context,
-    Flag,
     Kind,
     Measurand,
     Quantity,
@@ -32,8 +34,8 @@ from fhir_mapping.codes import (
     SAMPLE_LOCATION,
     SAMPLE_TYPE,
     STATUS,
-    STATUS_NAMES,
     UNIT,
+    status_names,
 )
 from fhir_mapping.errors import NotOurObservation
 from fhir_mapping.text import shifted
@@ -43,7 +45,6 @@ Json = Mapping[str, Any]
 _LARGEST_POWER: Final = 10
 """Of ten, in a whole number: none that is kept has more than five digits."""
 _MOST_BITS: Final = 31
-_BITS: Final = {name: bit for bit, name in STATUS_NAMES.items()}
 _MEASURANDS: Final = {measurand.name.lower().replace("_", "-"): measurand for measurand in Measurand}
 _MEDICATION_UNITS: Final = {"mg": ("kg", -6), "mL": ("L", -3)}
 
@@ -60,16 +61,18 @@ def to_reading(resource: Json) -> Reading:
     quantities = [_quantity(_MEASURANDS[name], part) for name, part in said.items() if name in _MEASURANDS]
     if kind is not Kind.BLOOD_PRESSURE:
         quantities.insert(0, _quantity(FIRST_MEASURAND[kind], resource))
-    flags = Flag(sum(1 << _bit(name) for system, name, _ in parts if system == STATUS))
+    sample = _sample(resource)
+    bits = _bits_of(flags_of(kind, -1 if sample is None else 0))
+    flags = sum(1 << _bit(name, bits) for system, name, _ in parts if system == STATUS)
     return Reading(
         kind=kind,
         quantities=tuple(quantities),
         device_time=None,
         identity=RecordIdentity(recorded_at, sequence),
         raw=b"",
-        sample=_sample(resource),
+        sample=sample,
         context=_context(said),
-        flags=flags,
+        flags=flags_of(kind, -1 if sample is None else 0)(flags),
     )
 
 
@@ -100,8 +103,13 @@ def _components(resource: Json) -> Iterator[tuple[str, str, Json]]:
                 yield system, name, part
 
 
-def _bit(name: str) -> int:
-    bit = _BITS[name] if name in _BITS else int(name.removeprefix("reserved-"))
+@cache
+def _bits_of(meaning: type[IntFlag]) -> Mapping[str, int]:
+    return {name: bit for bit, name in status_names(meaning).items()}
+
+
+def _bit(name: str, bits: Mapping[str, int]) -> int:
+    bit = bits[name] if name in bits else int(name.removeprefix("reserved-"))
     if not 0 <= bit < _MOST_BITS:  # before it is shifted by: the number would have as many digits
         raise NotOurObservation(missing="status")
     return bit

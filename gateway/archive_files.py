@@ -165,7 +165,7 @@ def _files(owned: Mapping[int, Device]) -> dict[str, tuple[str, Callable[[Row], 
             "sample_type": None if sample == NO_SAMPLE else sample & 15,
             "sample_location": None if sample == NO_SAMPLE else sample >> 4,
             "offset_minutes": None if row["offset_minutes"] == NO_OFFSET else row["offset_minutes"],
-            "status": spreadsheet.status(row["flags"]),
+            "status": spreadsheet.status(row["flags"], row["kind"], sample),
             "raw": row["raw"],
         }
 

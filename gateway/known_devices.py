@@ -120,8 +120,9 @@ async def _read(link: Connection) -> Device:
     """
     device = await link.identify()
     reader = RecordReader(link)
-    await reader.subscribe()
-    await reader.newest_sequence()
+    if reader.fetches:
+        await reader.subscribe()
+        await reader.newest_sequence()
     return device
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device_profiles.flags import flags_of
 from device_profiles.reading import (
     UNITS,
     UNKNOWN_DATE,
     UNKNOWN_TIME,
     Absent,
     Context,
-    Flag,
     Kind,
     Quantity,
     ReadingSeries,
@@ -38,8 +38,8 @@ COLUMNS = (
     "device",
     "recorded_at",
     "sequence",
+    "further",
 )
-_FLAGS = frozenset(int(flag) for flag in Flag)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSENT = {
     Absent.BELOW_RANGE: "LO",
@@ -72,6 +72,7 @@ def to_csv(series: ReadingSeries) -> str:
                 _harmless(" ".join(filter(None, (device.manufacturer, device.model)))) if device else "",
                 recorded_of(series, row),
                 int(series.sequence[row]),
+                _further(series, row),
             )
         )
     return text.getvalue()
@@ -92,7 +93,6 @@ def all_rows(
     """The rows of `ALL_COLUMNS`. `left_out`: what the person said is not theirs. Shape: (n,)."""
     for row in range(len(series)):
         device = series.devices.get(int(series.device_id[row]))
-        further = (f"{each.of.name.lower()}={_number(each)}" for each in series.quantities.get(row, ()))
         yield (
             ids[row],
             time_of(series, row),
@@ -100,8 +100,8 @@ def all_rows(
             Kind(int(series.kind[row])).slug,
             value_of(series, row),
             UNITS[int(series.unit[row])],
-            " ".join(further),
-            " ".join(status(int(series.flags[row]))),
+            _further(series, row),
+            " ".join(status(int(series.flags[row]), int(series.kind[row]), int(series.sample[row]))),
             *_context(series.contexts.get(row)),
             _harmless(series.notes.get(row, "")),
             "yes" if series.excluded[row] else "",
@@ -136,18 +136,24 @@ def _context(context: Context | None) -> tuple[object, ...]:
     )
 
 
+def _further(series: ReadingSeries, row: int) -> str:
+    """The quantities after the first, each by its name: `diastolic=79mm[Hg] pulse_rate=64/min`."""
+    return " ".join(f"{each.of.name.lower()}={_number(each)}" for each in series.quantities.get(row, ()))
+
+
 def _number(quantity: Quantity) -> str:
     value = "" if quantity.value is None else format(quantity.value, "f")
     return f"{value}{quantity.unit}"
 
 
-def status(flags: int) -> list[str]:
-    """The status flags of a reading by their names; one that has none by its number."""
-    return [
-        Flag(1 << bit).name.lower().replace("_", "-") if 1 << bit in _FLAGS else f"bit-{bit}"  # type: ignore[union-attr]
-        for bit in range(flags.bit_length())
-        if flags >> bit & 1
-    ]
+def status(flags: int, kind: int, sample: int) -> list[str]:
+    """The status flags of a reading by their names; one that has none by its number.
+
+    `kind` and `sample` as in a ReadingSeries: they say what the bits mean.
+    """
+    meaning = flags_of(Kind(kind), sample)
+    names = {int(flag): str(flag.name).lower().replace("_", "-") for flag in meaning}
+    return [names.get(1 << bit, f"bit-{bit}") for bit in range(flags.bit_length()) if flags >> bit & 1]
 
 
 def some_rows(series: ReadingSeries, rows: npt.NDArray[np.intp]) -> ReadingSeries:

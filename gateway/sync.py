@@ -98,7 +98,7 @@ async def sync_connected(
         connection.clock_error(storing.clock_zone),
         connection.battery_percent(),
     )
-    reader = RecordReader(connection, progress)
+    reader = RecordReader(connection, progress, storing.clock_zone)
     await reader.subscribe()
     went_wrong = None
     try:
@@ -125,7 +125,10 @@ async def fetch_new(reader: RecordReader, connection: Connection, last_sequence:
     A device that sends the oldest first loses only what follows when the connection is lost; for another the
     cursor stays where it was (see `Storing.store`).
     """
-    if last_sequence is None or last_sequence == LAST_NUMBER or not connection.profile.records.incremental:
+    records = connection.profile.records
+    if records is None or not reader.fetches:
+        await reader.listen()
+    elif last_sequence is None or last_sequence == LAST_NUMBER or not records.incremental:
         await reader.fetch(all_records())
     elif not await reader.fetch(from_sequence(last_sequence + 1)):
         newest = await reader.newest_sequence()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from device_profiles.errors import MalformedMeasurement
-from device_profiles.profile import DeviceProfile
+from device_profiles.meanings.meaning import NOT_HEARD
+from device_profiles.profile import DeviceProfile, Heard, Source
 from device_profiles.reading import Context, Reading
+from device_profiles.services.glucose import MEASUREMENT_CONTEXT as CONTEXT
 
 CONTEXT_FOLLOWS = 1 << 4
 """The flag of a measurement whose context comes too (GLS §3.1.1.1)."""
@@ -29,7 +32,8 @@ class RefusedFrame:
 class Arrivals:
     """The notifications of one read. Nothing that arrives is lost: it is a reading, a context, or refused."""
 
-    def __init__(self, profile: DeviceProfile) -> None:
+    def __init__(self, profile: DeviceProfile, heard: Callable[[], Heard] = lambda: NOT_HEARD) -> None:
+        """`heard`: what is known beside the bytes of a measurement, asked when it comes."""
         self.readings: list[Reading] = []
         self.refused: list[RefusedFrame] = []
         self.count = 0
@@ -37,20 +41,39 @@ class Arrivals:
         self.expected_contexts: set[int] = set()
         """Sequence numbers of the contexts that were announced and have not come."""
         self._profile = profile
+        self._heard = heard
+        self._begun: dict[int, bytes] = {}
+        """By characteristic: the first part of a measurement whose rest is to come."""
         self._row: dict[int, int] = {}
         """By sequence number: the measurement that came last."""
         self._early: dict[int, tuple[int, Context]] = {}
 
-    def measurement(self, raw: bytes) -> None:
-        """Take a measurement."""
+    def measurement(self, raw: bytes, characteristic: int | None = None) -> None:
+        """Take a value of a source of measurements; None: of the first, which may announce contexts."""
         self.count += 1
-        if raw and raw[0] & CONTEXT_FOLLOWS:
+        source = self._profile.sources[0]
+        if characteristic is not None and characteristic != source.characteristic:
+            source = self._profile.source_of(characteristic) or source
+        if source.characteristic in self._begun or source.meaning.continues(raw):
+            raw = self._begun.pop(source.characteristic, b"") + raw
+            if source.meaning.continues(raw):
+                self._begun[source.characteristic] = raw
+                return
+        self._take(source, raw)
+
+    def _take(self, source: Source, raw: bytes) -> None:
+        """A whole measurement, or what there is of one."""
+        if source.has_contexts and raw and raw[0] & CONTEXT_FOLLOWS:
             self.expected_contexts.add(int.from_bytes(raw[1:3], "little"))
         try:
-            reading = self._profile.reading(raw)
+            found = source.meaning.readings(raw, self._heard())
         except MalformedMeasurement as error:
-            self._refuse(self._profile.records.measurement, raw, error.reason)
+            self._refuse(source.characteristic, raw, error.reason)
             return
+        if not source.has_contexts:
+            self.readings += found
+            return
+        (reading,) = found
         sequence = reading.identity.sequence
         if sequence in self._early:
             reading = self._profile.joined(reading, self._early.pop(sequence)[1])
@@ -65,7 +88,7 @@ class Arrivals:
         try:
             sequence, context = self._profile.context(raw)
         except MalformedMeasurement as error:
-            self._refuse(self._profile.records.context, raw, error.reason)
+            self._refuse(CONTEXT, raw, error.reason)
             return
         self.expected_contexts.discard(sequence)
         row = self._row.get(sequence)
@@ -85,10 +108,12 @@ class Arrivals:
 
     def end(self) -> None:
         """Nothing more comes: contexts that wait for their measurement are kept aside."""
-        context = self._profile.records.context
         for position, early in self._early.values():
-            self.refused.append(RefusedFrame(position, context, early.raw, WITHOUT_MEASUREMENT))
+            self.refused.append(RefusedFrame(position, CONTEXT, early.raw, WITHOUT_MEASUREMENT))
         self._early.clear()
+        for characteristic, raw in self._begun.items():
+            self._take(self._profile.source_of(characteristic) or self._profile.sources[0], raw)
+        self._begun.clear()
         self.refused.sort(key=lambda each: each.position)
 
     def _refuse(self, characteristic: int, raw: bytes, reason: str) -> None:

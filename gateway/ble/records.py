@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
 
 from device_profiles.errors import MalformedMeasurement
 from device_profiles.procedures.record_access import (
@@ -15,9 +16,10 @@ from device_profiles.procedures.record_access import (
     RecordAccessRequest,
     last_record,
 )
+from device_profiles.profile import Heard, RecordAccess, Source
 from gateway.ble.arrivals import Arrivals
 from gateway.ble.connection import Connection
-from gateway.ble.errors import ConnectionLost, ControlPointSilent
+from gateway.ble.errors import ConnectionLost, ControlPointSilent, ServiceMissing
 
 Progress = Callable[[int], None]
 """Called with the number of measurements that have arrived so far."""
@@ -26,10 +28,12 @@ Progress = Callable[[int], None]
 class RecordReader:
     """The gateway's side of record access over a connection; what came is in `arrived`, however it ends."""
 
-    def __init__(self, connection: Connection, progress: Progress | None = None) -> None:
-        self.arrived = Arrivals(connection.profile)
+    def __init__(self, connection: Connection, progress: Progress | None = None, zone: tzinfo = UTC) -> None:
+        """`zone`: of the person's clock, which says when what a device without a clock sends was measured."""
+        self._zone = zone
+        self._read_before: dict[int, bytes] = {}
+        self.arrived = Arrivals(connection.profile, self._heard)
         self._connection = connection
-        self._access = connection.profile.records
         self._progress = progress
         self._collector = Collector()
         self._loop = asyncio.get_running_loop()
@@ -38,15 +42,52 @@ class RecordReader:
         self._answer: asyncio.Future[bool] = self._loop.create_future()
         self._context_came = asyncio.Event()
 
+    @property
+    def fetches(self) -> bool:
+        """Whether the device gives its records when asked; else they come by themselves: `listen`."""
+        access = self._connection.profile.records
+        return access is not None and (not access.optional or self._connection.has(access.control_point))
+
+    @property
+    def _access(self) -> RecordAccess:
+        access = self._connection.profile.records
+        if access is None:
+            raise ServiceMissing
+        return access
+
     async def subscribe(self) -> None:
         """Switch on what the device will send: the records first, the control point last (GLP §3.3).
 
+        A device whose records come by themselves may begin at once.
         Raises PairingNeeded, ServiceMissing, ConnectionLost, DeviceSilent.
         """
-        await self._connection.subscribe(self._access.measurement, self._on_measurement)
-        if self._connection.has(self._access.context):
-            await self._connection.subscribe(self._access.context, self._on_context)
-        await self._connection.subscribe(self._access.control_point, self._on_indication)
+        connection = self._connection
+        for uuid in connection.profile.reads_before:
+            if (value := await connection.read(uuid)) is not None:
+                self._read_before[uuid] = value
+        first, *others = connection.profile.sources
+        sources = [first, *(source for source in others if connection.has(source.characteristic))]
+        if others and len(sources) > 1 and not connection.has(first.characteristic):
+            sources.remove(first)
+        for source in sources:
+            await connection.subscribe(source.characteristic, self._taking(source))
+        if not self.fetches:
+            return
+        if connection.has(self._access.context):
+            await connection.subscribe(self._access.context, self._on_context)
+        await connection.subscribe(self._access.control_point, self._on_indication)
+
+    async def listen(self) -> None:
+        """Take what a device sends by itself, until it has been silent for long or has ended the connection.
+
+        A device that has sent everything mostly says goodbye: that is no error.
+        """
+        lost = self._connection.lost
+        while not lost.done():
+            left = self._heard_at + self._connection.limits.silence - self._loop.time()
+            if left <= 0:
+                return
+            await asyncio.wait({lost}, timeout=left)
 
     async def fetch(self, request: RecordAccessRequest) -> bool:
         """Ask for records and wait until the device says that all were sent; whether there were any.
@@ -74,7 +115,7 @@ class RecordReader:
     async def newest_sequence(self) -> int | None:
         """The number of the device's newest record, which is not kept; None where it does not tell."""
         kept, progress = self.arrived, self._progress
-        asked = self.arrived = Arrivals(self._connection.profile)
+        asked = self.arrived = Arrivals(self._connection.profile, self._heard)
         self._progress = None
         try:
             await self.fetch(last_record())
@@ -94,12 +135,19 @@ class RecordReader:
                     self._context_came.clear()
                     await self._context_came.wait()
 
-    def _on_measurement(self, raw: bytearray) -> None:
-        self._heard_at = self._loop.time()
-        self._measurements += 1
-        self.arrived.measurement(bytes(raw))
-        if self._progress:
-            self._progress(self._measurements)
+    def _heard(self) -> Heard:
+        now = datetime.now(self._zone).replace(tzinfo=UTC)
+        return Heard(now, self._zone, self._read_before)
+
+    def _taking(self, source: Source) -> Callable[[bytearray], None]:
+        def on_measurement(raw: bytearray) -> None:
+            self._heard_at = self._loop.time()
+            self._measurements += 1
+            self.arrived.measurement(bytes(raw), source.characteristic)
+            if self._progress:
+                self._progress(self._measurements)
+
+        return on_measurement
 
     def _on_context(self, raw: bytearray) -> None:
         self._heard_at = self._loop.time()

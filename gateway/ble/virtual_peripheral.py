@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from bumble import att, hci
 from bumble.att import ATT_Error, AttributeValue
@@ -34,6 +35,9 @@ ShowPasskey = Callable[[VirtualDevice, str], None]
 
 ADVERTISING_INTERVAL_MS = 30
 """The shortest of the three that Apple's guidelines recommend; a bench does not wait for adverts."""
+
+AWAKE_SECONDS = 30.0
+"""For so long a device that was used advertises fast (GLP §5.1.1), and many no longer."""
 
 CCCD = UUID.from_16_bits(0x2902)
 ACCESS = Characteristic.Permissions
@@ -87,6 +91,10 @@ class Peripheral:
         self._tells_identity = False
         self._characteristics: dict[int, Characteristic[bytes]] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._awake_until: float | None = None
+        """On the loop's clock; None: it never sleeps."""
+        self._woken_while_connected = False
+        self._falls_asleep: asyncio.TimerHandle | None = None
         transport = Transport(controller, controller)
         self._device = Device.from_config_with_hci(
             DeviceConfiguration(
@@ -112,8 +120,42 @@ class Peripheral:
         await self._device.power_on()
         await self._device.start_advertising(auto_restart=True)
 
+    async def sleep(self) -> None:
+        """Advertise no more until `wake`, as meters do between two measurements."""
+        self._awake_until = 0.0
+        await self._device.stop_advertising()
+
+    async def wake(self, seconds: float = AWAKE_SECONDS) -> None:
+        """Advertise for so long, as after a measurement; a gateway that says goodbye ends it."""
+        loop = asyncio.get_running_loop()
+        self._awake_until = loop.time() + seconds
+        self._woken_while_connected = bool(self._device.connections)
+        if self._falls_asleep:
+            self._falls_asleep.cancel()
+        self._falls_asleep = loop.call_later(seconds, lambda: self._soon(self.sleep()))
+        if not self._woken_while_connected:
+            await self._device.start_advertising()
+
+    def _on_goodbye(self, reason: int) -> None:
+        self.virtual.disconnected()
+        if self._awake_until is None:
+            return
+        said_goodbye = reason == hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR
+        left = self._awake_until - asyncio.get_running_loop().time()
+        if left > 0 and (self._woken_while_connected or not said_goodbye):
+            self._soon(self.wake(left))
+        else:
+            self._soon(self.sleep())
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
     async def stop(self) -> None:
         """End the connections and whatever is being sent."""
+        if self._falls_asleep:
+            self._falls_asleep.cancel()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -163,7 +205,7 @@ class Peripheral:
         )
 
     def _on_connection(self, connection: Connection) -> None:
-        connection.on(Connection.EVENT_DISCONNECTION, lambda _: self.virtual.disconnected())
+        connection.on(Connection.EVENT_DISCONNECTION, self._on_goodbye)
 
     async def _protect(self, connection: Connection) -> None:
         """An encrypted link, by a key that was made with a passkey; else an error of the protocol.
@@ -216,7 +258,8 @@ class Peripheral:
             if declared.protected:
                 await self._protect(connection)
             server.write_cccd(connection, made, value)
-            self.virtual.subscribe(declared.uuid, int.from_bytes(value, "little"))
+            effects = self.virtual.subscribe(declared.uuid, int.from_bytes(value, "little"))
+            self._perform_soon(connection, effects)
 
         return Descriptor(
             CCCD,
@@ -227,6 +270,9 @@ class Peripheral:
     def _write(self, connection: Connection, uuid: int, value: bytes) -> None:
         with _refusals():
             effects = self.virtual.write(uuid, value)
+        self._perform_soon(connection, effects)
+
+    def _perform_soon(self, connection: Connection, effects: Iterable[Effect]) -> None:
         # The write is answered first: what it sets off comes after.
         task = asyncio.create_task(self._perform(connection, effects))
         self._running.add(task)

@@ -161,7 +161,7 @@ def test_a_special_value_in_a_context_is_no_value() -> None:
 
 
 def test_a_ketone_is_told_by_its_meal_code_only_where_the_profile_says_so() -> None:
-    marking = METER.but(ketone=KetoneMark(meal=6, exponent=-1))
+    marking = METER.meaning(ketone=KetoneMark(meal=6, exponent=-1))
     _, context = METER.context(GlucoseMeasurementContext.of(7, meal=6).encode())
     reading = METER.reading(measured(Decimal("0.00012")))
     assert METER.joined(reading, context).kind is Kind.BLOOD_GLUCOSE

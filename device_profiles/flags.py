@@ -1,0 +1,102 @@
+"""What the bits of a Reading's flags mean, family by family; those of a meter are `reading.Flag`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntFlag
+
+from device_profiles.reading import Flag, Kind
+
+
+class CuffFlag(IntFlag):
+    """Measurement Status of 0x2A35, bit for bit (BLS 3.1.1.7). Bits 3–4 are one number of two bits."""
+
+    BODY_MOVED = 1 << 0
+    CUFF_TOO_LOOSE = 1 << 1
+    IRREGULAR_PULSE = 1 << 2
+    PULSE_ABOVE_RANGE = 1 << 3
+    PULSE_BELOW_RANGE = 1 << 4
+    POSITION_IMPROPER = 1 << 5
+
+
+class OximeterFlag(IntFlag):
+    """Measurement Status of 0x2A5E and 0x2A5F in bits 0–15, Device and Sensor Status from 16 on.
+
+    PLXS 3.1.1.5 and 3.1.1.6. Of the latter the 15 bits that have a meaning are here: the whole is in `raw`.
+    """
+
+    MEASUREMENT_ONGOING = 1 << 5
+    EARLY_ESTIMATE = 1 << 6
+    VALIDATED = 1 << 7
+    FULLY_QUALIFIED = 1 << 8
+    FROM_STORAGE = 1 << 9
+    FOR_DEMONSTRATION = 1 << 10
+    FOR_TESTING = 1 << 11
+    CALIBRATION_ONGOING = 1 << 12
+    MEASUREMENT_UNAVAILABLE = 1 << 13
+    QUESTIONABLE = 1 << 14
+    INVALID = 1 << 15
+    EXTENDED_DISPLAY_UPDATE = 1 << 16
+    EQUIPMENT_MALFUNCTION = 1 << 17
+    SIGNAL_PROCESSING_IRREGULAR = 1 << 18
+    INADEQUATE_SIGNAL = 1 << 19
+    POOR_SIGNAL = 1 << 20
+    LOW_PERFUSION = 1 << 21
+    ERRATIC_SIGNAL = 1 << 22
+    NONPULSATILE_SIGNAL = 1 << 23
+    QUESTIONABLE_PULSE = 1 << 24
+    SIGNAL_ANALYSIS_ONGOING = 1 << 25
+    SENSOR_INTERFERENCE = 1 << 26
+    SENSOR_UNCONNECTED = 1 << 27
+    UNKNOWN_SENSOR = 1 << 28
+    SENSOR_DISPLACED = 1 << 29
+    SENSOR_MALFUNCTIONING = 1 << 30
+
+
+class SensorFlag(IntFlag):
+    """Sensor Status Annunciation of 0x2AA7, its three octets one after the other (CGMS 3.1.1.5)."""
+
+    SESSION_STOPPED = 1 << 0
+    DEVICE_BATTERY_LOW = 1 << 1
+    SENSOR_TYPE_INCORRECT = 1 << 2
+    SENSOR_MALFUNCTION = 1 << 3
+    DEVICE_ALERT = 1 << 4
+    GENERAL_FAULT = 1 << 5
+    TIME_SYNCHRONISATION_NEEDED = 1 << 8
+    CALIBRATION_NOT_ALLOWED = 1 << 9
+    CALIBRATION_RECOMMENDED = 1 << 10
+    CALIBRATION_REQUIRED = 1 << 11
+    TEMPERATURE_TOO_HIGH = 1 << 12
+    TEMPERATURE_TOO_LOW = 1 << 13
+    BELOW_PATIENT_LOW = 1 << 16
+    ABOVE_PATIENT_HIGH = 1 << 17
+    BELOW_HYPO_LEVEL = 1 << 18
+    ABOVE_HYPER_LEVEL = 1 << 19
+    FALLING_TOO_FAST = 1 << 20
+    RISING_TOO_FAST = 1 << 21
+    RESULT_TOO_LOW = 1 << 22
+    RESULT_TOO_HIGH = 1 << 23
+
+
+class HeartRateFlag(IntFlag):
+    """What the flags of 0x2A37 say of the sensor (HRS 3.1.1.1)."""
+
+    NO_SKIN_CONTACT = 1 << 0
+
+
+_FLAGS: Mapping[Kind, type[IntFlag]] = {
+    Kind.BLOOD_PRESSURE: CuffFlag,
+    Kind.OXYGEN_SATURATION: OximeterFlag,
+    Kind.HEART_RATE: HeartRateFlag,
+}
+
+
+def flags_of(kind: Kind, sample: int) -> type[IntFlag]:
+    """What the bits of `Reading.flags` mean for a reading of this kind.
+
+    `sample`: as in a ReadingSeries. A meter of the glucose service that says that it measured interstitial
+    fluid still writes that service's bits.
+    """
+    if kind is Kind.INTERSTITIAL_GLUCOSE and sample < 0:
+        return SensorFlag
+    return _FLAGS.get(kind, Flag)

@@ -1,0 +1,1 @@
+"""What a measurement means, one module for each family of devices: from its bytes to Readings."""
