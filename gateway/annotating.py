@@ -19,11 +19,12 @@ from gateway.claimed import Job
 from gateway.home import Home
 from gateway.reports.period import Period
 from storage import annotations as remarks
-from storage import moving, patients, readings, shares
+from storage import moving, patients, questions, readings, shares
 from storage.annotations import Annotation, AnnotationKind, ReadingKey
 from storage.answers import row_of_key
 from storage.columns import microseconds
 from storage.connection import Connection
+from storage.contexts import Key
 from storage.errors import UnknownReading
 from storage.meals import MealMark
 from storage.patients import Patient
@@ -60,6 +61,8 @@ class Listed:
     said: Mapping[int, tuple[Annotation, ...]]
     names: Mapping[str, str]
     """Of the people here, by UUID."""
+    asked: frozenset[int] = frozenset()
+    """The rows of which it is asked whose they are."""
 
     def row(self, row: int) -> dict[str, Any]:
         """One reading as JSON tells it."""
@@ -85,6 +88,7 @@ class Listed:
             "excluded": AnnotationKind.EXCLUDED in said,
             "reason": said.get(AnnotationKind.EXCLUDED),
             "not_mine": AnnotationKind.NOT_MINE in said,
+            "asked": row in self.asked,
             "moved_to": None if moved is None else self.names.get(moved, moved),
             "device": int(series.device_id[row]),
             "model": device.model if device else None,
@@ -109,15 +113,20 @@ async def listed(
         series = await readings.series(connection, patient.patient_id, start=start, end=end, others_too=True)
         standing = await remarks.in_force(connection, patient.patient_id, FIRST, LAST)
         everybody = await patients.list_all(connection)
+        waiting = await questions.open_of(connection, patient.patient_id)
     rows = row_of_key(_columns(series))
     said: dict[int, tuple[Annotation, ...]] = {}
     for each in standing:
-        at = int(microseconds((each.key.recorded_at,))[0])
-        row = rows.get((at, each.key.sequence, each.key.device_id, each.key.ordinal))
+        row = rows.get(_as_row(each.key))
         if row is not None:
             said[row] = (*said.get(row, ()), each)
     ids = ReadingIds(home.secret.fhir_ids()).of_series(series)
-    return Listed(series, ids, said, {str(person.uuid): person.name for person in everybody})
+    asked = frozenset(rows[key] for question in waiting if (key := _as_row(question.key)) in rows)
+    return Listed(series, ids, said, {str(person.uuid): person.name for person in everybody}, asked)
+
+
+def _as_row(key: ReadingKey) -> Key:
+    return int(microseconds((key.recorded_at,))[0]), key.sequence, key.device_id, key.ordinal
 
 
 def _columns(series: ReadingSeries) -> dict[str, Any]:
@@ -147,7 +156,7 @@ async def mark_meal(home: Home, reading: str, mark: MealMark) -> None:
 
 async def take_back(home: Home, reading: str, kind: AnnotationKind) -> int:
     """Take back what is said of a reading; how much was said. Raises `NoSuchReading`."""
-    patient_id, key = _key(home, reading)
+    patient_id, key = key_of(home, reading)
     with _known():
         async with home.database.writer() as connection:
             count = await remarks.take_back(connection, patient_id, key, {kind})
@@ -158,7 +167,7 @@ async def take_back(home: Home, reading: str, kind: AnnotationKind) -> int:
 
 async def history(home: Home, reading: str) -> tuple[Annotation, ...]:
     """All that was ever said of a reading, in order. Raises `NoSuchReading`."""
-    patient_id, key = _key(home, reading)
+    patient_id, key = key_of(home, reading)
     with _known():
         async with home.database.writer() as connection:
             await moving.reading_of(connection, patient_id, key)
@@ -177,7 +186,7 @@ async def not_mine(home: Home, reading: str) -> None:
 
 async def include(home: Home, reading: str) -> int:
     """Take back that a reading is excluded or not theirs; how much was said. Raises `NoSuchReading`."""
-    patient_id, key = _key(home, reading)
+    patient_id, key = key_of(home, reading)
     with _known():
         async with home.database.writer() as connection:
             kinds = {AnnotationKind.EXCLUDED, AnnotationKind.NOT_MINE}
@@ -189,7 +198,7 @@ async def include(home: Home, reading: str) -> int:
 
 async def move(home: Home, reading: str, to: str) -> None:
     """Give a reading to whom it belongs. Raises `NoSuchReading`, `UnknownPatient`, `SamePerson`."""
-    patient_id, key = _key(home, reading)
+    patient_id, key = key_of(home, reading)
     with _known():
         async with home.database.writer() as connection:
             target = await patients.find(connection, to)
@@ -236,7 +245,7 @@ def author() -> str:
 
 
 async def _say(home: Home, reading: str, kind: AnnotationKind, value: str | None) -> None:
-    patient_id, key = _key(home, reading)
+    patient_id, key = key_of(home, reading)
     with _known():
         async with home.database.writer() as connection:
             standing = await remarks.in_force(connection, patient_id, key.recorded_at, key.recorded_at)
@@ -247,7 +256,8 @@ async def _say(home: Home, reading: str, kind: AnnotationKind, value: str | None
             await shares.mark_stale(connection, patient_id)
 
 
-def _key(home: Home, reading: str) -> tuple[int, ReadingKey]:
+def key_of(home: Home, reading: str) -> tuple[int, ReadingKey]:
+    """Whose reading an id names, and which. Raises `NoSuchReading` for one that names none."""
     with suppress(NotAnOpaqueId, OverflowError):
         key = ReadingIds(home.secret.fhir_ids()).decode(reading)
         if max(key.device_id, key.ordinal) < 1 << 15:  # else no such number was ever given

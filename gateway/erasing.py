@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from device_profiles.errors import PasserelleError, SpaceError, StorageError
-from gateway import sharing
+from gateway import household, sharing
 from gateway.home import Home, opened
 from gateway.settings import Settings
 from storage import devices, embedded, erasure, patients, receipts, shares
@@ -112,6 +112,8 @@ async def erase(home: Home, patient: Patient, scope: Scope) -> Receipt:
         await _end_shares(home, patient)
     async with home.database.writer() as connection:
         receipt = await erasure.erase(connection, patient, scope, datetime.now(UTC))
+    if scope.everything:
+        await household.forget(home, patient)
     await sharing.deliver_waiting(home)
     await sweep(home)
     return receipt
