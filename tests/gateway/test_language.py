@@ -30,9 +30,11 @@ from gateway.file_errors import OTHER, REASONS
 from gateway.language import LOCALE, accepted_language, language_of, translate, viewer_strings
 from gateway.outbox.plan import REASONS as SET_ASIDE
 from gateway.terminal import UNEXPECTED
+from gateway.web import app as page
 from gateway.web.viewer import FOLDER
 from storage.shelf import Outcome
 
+PAGE = Path(page.__file__).parent
 FIELD = re.compile(r"\{\w*\}")
 SAYING = dict.fromkeys(("tr", "say", "note", "step", "progress", "narrate", "translate", "BadParameter"))
 SAID_BY_NAME = {
@@ -129,6 +131,14 @@ def test_the_catalogue_holds_what_the_viewer_says_and_nothing_else() -> None:
     assert viewer_strings("fr").keys() == sentences
 
 
+def test_the_catalogue_holds_what_the_page_of_a_person_says_and_nothing_else(french: Catalog) -> None:
+    counted = {"t": None, "tn": (1, 2)}
+    sentences = said(PAGE, "python", "*.py", counted) | said(PAGE / "templates", "jinja2", "*.html", counted)
+    kept = {_english(message) for message in french if message.context == "page" and message.string}
+    assert {sentence for sentence in sentences - kept if not _translated(french, sentence)} == set()
+    assert kept - sentences == set()
+
+
 def test_a_translation_has_the_fields_of_its_english(french: Catalog) -> None:
     wrong = [message.id for message in french if message.id and not _same_fields(message)]
     assert wrong == []
@@ -182,6 +192,10 @@ def test_what_the_catalogue_lacks_is_said_in_english() -> None:
 def _translated(french: Catalog, sentence: str) -> bool:
     found = french.get(sentence)
     return found is not None and bool(found.string)
+
+
+def _english(message: Message) -> str:
+    return message.id if isinstance(message.id, str) else message.id[0]
 
 
 def _same_fields(message: Message) -> bool:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from device_profiles.errors import PasserelleError, StorageError
+from gateway.adding import Adding
 from gateway.api.guard import Guard
 from gateway.api.health import Watch, watch
 from gateway.api.problems import BUSY, NOT_ALLOWED, NOT_FOUND, UNEXPECTED, Problem
@@ -35,6 +36,7 @@ def create_page_app(home: Home, station: Station, sessions: Sessions | None = No
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.home = home
     app.state.station = station
+    app.state.adding = Adding(station)
     app.state.sessions = sessions = sessions or Sessions()
     _install_errors(app)
     watch(app, Watch.of(home.database, home.settings))

@@ -6,10 +6,11 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from gateway.web.app import frame, live, today
+from gateway.web.app import add_device, frame, live, today
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     frame.router,
     live.router,
     today.router,
+    add_device.router,
 )

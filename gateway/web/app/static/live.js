@@ -41,24 +41,38 @@ async function renew() {
 function put(fresh) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
-    if (other && other.outerHTML !== part.outerHTML && !isBeingUsed(part)) part.replaceWith(other);
+    if (!other || other.outerHTML === part.outerHTML || isBeingUsed(part, other)) continue;
+    const used = part.contains(document.activeElement) ? document.activeElement : null;
+    part.replaceWith(other);
+    follow(other, used?.id, part.dataset.state !== other.dataset.state);
   }
 }
 
-// Nobody loses what they type, and the focus stays where it is when only a part beside it changes.
-function isBeingUsed(part) {
+// Nobody loses what they type while the part is still about the same thing (data-state).
+function isBeingUsed(part, other) {
   const used = document.activeElement;
-  return part.contains(used) && used.matches("input, select, textarea");
+  const typing = part.contains(used) && used.matches("input, select, textarea");
+  return typing && part.dataset.state === other.dataset.state;
+}
+
+// The focus stays where it was; a part that turned to another thing brings its field, else its beginning.
+function follow(part, id, turned) {
+  const same = id && part.querySelector(`#${CSS.escape(id)}`);
+  const field = turned && part.querySelector("[autofocus]");
+  if (field) {
+    field.focus();
+  } else if (same) {
+    same.focus();
+  } else if (id) {
+    const heading = part.querySelector("h1, h2");
+    heading?.setAttribute("tabindex", "-1");
+    heading?.focus();
+  }
 }
 
 const events = new EventSource("/events");
 events.addEventListener("changed", changed);
-let lost = false;
+events.addEventListener("open", changed); // what happened before we listened was not told
 events.addEventListener("error", () => {
   if (events.readyState === EventSource.CLOSED) location.reload(); // the session has ended: show that
-  lost = true;
-});
-events.addEventListener("open", () => {
-  if (lost) changed(); // what happened meanwhile was not told
-  lost = false;
 });
