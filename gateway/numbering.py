@@ -16,9 +16,9 @@ hole in the circle lies between its newest record and its oldest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from storage.devices import Gap
 
@@ -35,7 +35,7 @@ class Standing:
     """Where a read has come to."""
 
     newest: int | None
-    """The number of the newest record; None where none came."""
+    """The number of the newest record; None where the mark stays."""
     gaps: tuple[Gap, ...] = ()
     """What is missing after the mark."""
 
@@ -66,33 +66,37 @@ def follows(mark: int, number: int) -> bool:
 
 
 def standing(
-    mark: int | None, numbers: Iterable[int], *, mark_came: bool, known: bool, unread: Iterable[int] = ()
+    mark: int | None,
+    came: Iterable[int],
+    *,
+    mark_came: bool,
+    known: bool,
+    present: Iterable[int] = (),
+    held: Collection[int] = (),
 ) -> Standing:
-    """Where a read that was completed stands.
+    """Where a read stands that came, from the oldest on, as far as it came.
 
     `mark`: the number that the last read ended with; `mark_came`: the very record came again; `known`: some
-    of what came was stored before; `unread`: numbers of records that came and could not be read.
+    of what came was stored before; `present`: numbers that are in the memory too; `held`: what shall be asked
+    for once more, since not all of it could be read: the read ends before the first of them.
     """
-    came = in_order(numbers)
-    if not came:
+    read = set(came)
+    every = read.union(present)
+    goes_on = mark is not None and (mark_came or known)
+    order = in_order(every) if mark is None or not goes_on else _after(mark, every)
+    before = list(takewhile(lambda number: number not in held, order))
+    while before and before[-1] not in read:
+        before.pop()
+    if not before:
         return Standing(None)
-    present = {*came, *unread}
-    if mark is None:
-        return Standing(came[-1], tuple(_gaps(in_order(present))))
-    if mark_came or known:
-        after = [number for number in _from(mark, present) if number != mark]
-        newest = [number for number in after if number in set(came)]
-        return Standing(newest[-1] if newest else mark, tuple(_gaps([mark, *after])))
-    if follows(mark, came[0]):
-        return Standing(came[-1], tuple(_gaps([mark, *in_order(present)])))
-    return Standing(came[-1], tuple(_gaps(in_order(present))))
+    began = [mark] if mark is not None and (goes_on or follows(mark, order[0])) else []
+    return Standing(before[-1], tuple(_gaps([*began, *before])))
 
 
-def _from(mark: int, numbers: set[int]) -> list[int]:
+def _after(mark: int, numbers: Iterable[int]) -> list[int]:
     """The numbers that follow the mark, in order."""
-    return sorted(
-        (number for number in numbers if ahead(mark, number) < CIRCLE // 2), key=lambda n: ahead(mark, n)
-    )
+    following = (number for number in numbers if 0 < ahead(mark, number) < CIRCLE // 2)
+    return sorted(following, key=lambda number: ahead(mark, number))
 
 
 def _gaps(numbers: Sequence[int]) -> Iterator[Gap]:

@@ -33,7 +33,11 @@ class RecordReader:
         self._zone = zone
         self._read_before: dict[int, bytes] = {}
         self.arrived = Arrivals(connection.profile, self._heard)
-        self._connection = connection
+        self.set_aside: Arrivals | None = None
+        """What came before `start_over`."""
+        self.unannounced: frozenset[bytes] = frozenset()
+        """Measurements that are asked for again only to see that they are there: no progress."""
+        self.connection = self._connection = connection
         self._progress = progress
         self._collector = Collector()
         self._loop = asyncio.get_running_loop()
@@ -112,6 +116,13 @@ class RecordReader:
                 raise ConnectionLost
         return self._answer.result()
 
+    def start_over(self) -> None:
+        """All of what came will come again: it is set aside, and what follows is counted from nothing."""
+        self.arrived.end()
+        self.set_aside = self.arrived
+        self.arrived = Arrivals(self._connection.profile, self._heard)
+        self._measurements = 0
+
     async def newest_sequence(self) -> int | None:
         """The number of the device's newest record, which is not kept; None where it does not tell."""
         kept, progress = self.arrived, self._progress
@@ -142,9 +153,10 @@ class RecordReader:
     def _taking(self, source: Source) -> Callable[[bytearray], None]:
         def on_measurement(raw: bytearray) -> None:
             self._heard_at = self._loop.time()
-            self._measurements += 1
+            announced = bytes(raw) not in self.unannounced
+            self._measurements += announced
             self.arrived.measurement(bytes(raw), source.characteristic)
-            if self._progress:
+            if self._progress and announced:
                 self._progress(self._measurements)
 
         return on_measurement
