@@ -42,6 +42,8 @@ class Air(LocalLink):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.away: set[Controller] = set()
+        self.held: set[Controller] = set()
+        """Heard by everybody, and taking no connection: somebody else's."""
 
     def send_acl_data(
         self,
@@ -99,8 +101,10 @@ class Adapter(Controller):
     """
 
     def create_le_connection(self, peer_address: hci.Address) -> None:
-        """Answer an advertisement, unless somebody was faster."""
-        if not any(peer_address in other.le_connections for other in self.link.controllers):
+        """Answer an advertisement, unless somebody was faster, or holds the peer."""
+        air = self.link
+        held = isinstance(air, Air) and air.find_le_controller(peer_address) in air.held
+        if not held and not any(peer_address in other.le_connections for other in air.controllers):
             super().create_le_connection(peer_address)
 
     def on_hci_le_create_connection_cancel_command(
@@ -155,6 +159,20 @@ class VirtualRadio:
         """What a gateway in this process opens as its radio, once."""
         return _AdapterTransport(self.adapter(), self.air)
 
+    def unplug(self) -> None:
+        """Take the adapters of all gateways out of their machines, and let none in until `plug_in`."""
+        self.plugged_in = False
+        for end in list(self.ends):
+            end()
+
+    def plug_in(self) -> None:
+        """Put them back: gateways open them anew."""
+        self.plugged_in = True
+
+    def keep_awake(self, peripheral: Peripheral) -> None:
+        """Have a device advertise without end, as some do."""
+        peripheral.keep_awake()
+
     def lose(self, peripheral: Peripheral) -> None:
         """Carry a device out of range."""
         self.air.lose(peripheral.controller)
@@ -162,6 +180,14 @@ class VirtualRadio:
     def bring_back(self, peripheral: Peripheral) -> None:
         """Carry it back."""
         self.air.away.discard(peripheral.controller)
+
+    def hold(self, peripheral: Peripheral) -> None:
+        """Let another phone have a device: it is heard, and takes no connection from here on."""
+        self.air.held.add(peripheral.controller)
+
+    def let_go(self, peripheral: Peripheral) -> None:
+        """End that."""
+        self.air.held.discard(peripheral.controller)
 
 
 @asynccontextmanager

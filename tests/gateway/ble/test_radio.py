@@ -19,7 +19,10 @@ from gateway.ble.errors import (
     BondLost,
     ConnectionLost,
     DeviceSilent,
+    HeldByAnother,
+    MeterAsleep,
     NotInRange,
+    OutOfRange,
     PairingNeeded,
     PasskeyMalformed,
     PasskeyRefused,
@@ -69,6 +72,26 @@ async def test_a_meter_that_leaves_before_it_is_connected_is_not_in_range_and_co
             async with radio.connect(found):
                 pass
         at.air.bring_back(at.peripheral)
+        async with radio.connect(found, at.read_display) as connection:
+            assert await connection.battery_percent() == 80
+
+
+async def test_a_meter_that_fell_asleep_one_that_is_far_and_one_that_a_phone_holds_are_told_apart(tmp_path):
+    async with bench(tmp_path, meter()) as at, at.radio() as radio:
+        found = await radio.find(at.is_first)
+        at.air.lose(at.peripheral)
+        with pytest.raises(MeterAsleep):
+            async with radio.connect(found):
+                pass
+        with pytest.raises(OutOfRange):
+            async with radio.connect(replace(found, signal_dbm=-95)):
+                pass
+        at.air.bring_back(at.peripheral)
+        at.air.hold(at.peripheral)
+        with pytest.raises(HeldByAnother):
+            async with radio.connect(found):
+                pass
+        at.air.let_go(at.peripheral)
         async with radio.connect(found, at.read_display) as connection:
             assert await connection.battery_percent() == 80
 
