@@ -17,9 +17,11 @@ from gateway.commands import (
     database,
     decoding,
     demonstration,
+    doctor,
     erasing,
     exporting,
     grants,
+    installing,
     people,
     radio,
     readings,
@@ -66,6 +68,8 @@ for group in (
     audit,
     decoding,
     database,
+    installing,
+    doctor,
 ):
     group.register(app)
 
