@@ -7,13 +7,23 @@ effects one after the other as fast as its link takes them. Faults are asked for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from device_profiles.devices import glucose_meter
 from device_profiles.errors import MalformedMeasurement
-from device_profiles.procedures.record_access import Answer, AttributeRefused, OpCode, Send, Server
+from device_profiles.procedures.record_access import (
+    PROCEDURE_ALREADY_IN_PROGRESS,
+    Answer,
+    AttributeRefused,
+    OpCode,
+    Operator,
+    ResponseCode,
+    Send,
+    Server,
+    response,
+)
 from device_profiles.profile import SUPPORTING_OFFER, DeviceProfile, Source
 from device_profiles.services import battery, current_time
 from device_profiles.services.battery import BatteryLevel
@@ -27,10 +37,12 @@ from device_profiles.virtual_effects import (
     Effect,
     Frame,
     Indicate,
+    LinkDropped,
     Notify,
     ServiceDeclaration,
     Silence,
 )
+from device_profiles.virtual_faults import NO_FAULTS, Faults, damaged
 from device_profiles.virtual_features import FEATURES
 from device_profiles.virtual_records import Record, generated_records
 from device_profiles.wire import DateTime
@@ -43,6 +55,7 @@ __all__ = [
     "Effect",
     "Faults",
     "Indicate",
+    "LinkDropped",
     "Notify",
     "Record",
     "ServiceDeclaration",
@@ -57,39 +70,8 @@ WRITE_NOT_PERMITTED: Final = 0x03
 VALUE_NOT_ALLOWED: Final = 0x13
 NOTIFICATIONS: Final = 1
 INDICATIONS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What goes wrong, by name. Records are counted from 1 in each answer."""
-
-    disconnect_after: int | None = None
-    """Drop the link after so many records."""
-    silent_control_point: bool = False
-    """Never answer a request for records."""
-    refuse_passkey: bool = False
-    """Refuse every passkey; the radio side does it."""
-    malformed: int | None = None
-    """This record has an impossible month."""
-    truncated: int | None = None
-    """This record lacks its last byte."""
-    overlong: int | None = None
-    """This record has a byte too many."""
-    duplicate: bool = False
-    """Each frame is sent twice."""
-    late_context: bool = False
-    """Contexts come after the answer."""
-    no_context: bool = False
-    """Contexts never come, though they are announced."""
-    clock_error_seconds: int = 0
-    """How far the clock is ahead, until it is set."""
-    clock_write_ignored: bool = False
-    """A time that is written is confirmed, and the clock stays as it was."""
-    clock_read_only: bool = False
-    """The clock takes no time from outside."""
-
-
-NO_FAULTS: Final = Faults()
+EVERYTHING: Final = bytes([OpCode.REPORT, Operator.ALL])
+NOT_COMPLETED: Final = response(OpCode.REPORT, ResponseCode.PROCEDURE_NOT_COMPLETED).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +95,13 @@ class VirtualDevice:
         clock: Callable[[], datetime] | None = None,
         battery_percent: int = 80,
         protected: bool = True,
+        capacity: int | None = None,
         faults: Faults = NO_FAULTS,
     ) -> None:
         """Make a device.
 
         `clock` gives the time that a right clock of its person shows, without it the device has none;
-        `protected`: its records are only for who paired.
+        `protected`: its records are only for who paired; `capacity`: how many records it keeps, the newest.
         """
         self.profile = profile
         self.name = profile.virtual_name
@@ -133,9 +116,11 @@ class VirtualDevice:
             battery.BATTERY_LEVEL: BatteryLevel(battery_percent).encode(),
         }
         self._stored: list[_Stored] = []
+        self._capacity = capacity
+        self._messages = 0
         self._ending: Indicate | Silence | None = None
         self._subscriptions: dict[int, int] = {}
-        self._server: Server[_Stored] = Server(lambda: self._stored)
+        self._server: Server[_Stored] = Server(self._memory)
         for record in records:
             self.add(record)
 
@@ -175,6 +160,28 @@ class VirtualDevice:
         if record.context is not None and self.profile.records is not None:
             frames.append(Notify(self.profile.records.context, record.context))
         self._stored.append(_stored(record.sequence, frames))
+        if self._capacity is not None:
+            del self._stored[: -self._capacity]
+
+    def delete(self, sequence: int | None = None) -> None:
+        """Delete a record, or all, as its person does with the buttons; a reset deletes them too."""
+        self._stored[:] = [
+            each for each in self._stored if sequence is not None and each.sequence != sequence
+        ]
+
+    def _memory(self) -> Sequence[_Stored]:
+        """The records in the order in which they are sent."""
+        if self.faults.by_number:
+            return sorted(self._stored, key=lambda each: each.sequence)
+        return self._stored[::-1] if self.faults.newest_first else self._stored
+
+    def _drops(self) -> bool:
+        """Count a message; whether the link ends instead of it."""
+        self._messages += 1
+        if self._messages != self.faults.disconnect_at:
+            return False
+        self.disconnected()
+        return True
 
     def __len__(self) -> int:
         """The number of stored records."""
@@ -211,7 +218,9 @@ class VirtualDevice:
         return uuid == self.profile.clock and self._clock is not None
 
     def read(self, uuid: int) -> bytes:
-        """The value of a characteristic now. Raises AttributeRefused."""
+        """The value of a characteristic now. Raises AttributeRefused, LinkDropped."""
+        if self._drops():
+            raise LinkDropped
         if self._clock is not None and self._shows_clock(uuid):
             ahead = self._clock_ahead
             if ahead is None:
@@ -229,12 +238,16 @@ class VirtualDevice:
         """Take a client characteristic configuration: 0 none, 1 notifications, 2 indications.
 
         Iterate over what it sets off: a device that sends by itself begins when somebody listens.
+        Raises LinkDropped.
         """
+        if self._drops():
+            raise LinkDropped
         access = self.profile.records
         self._subscriptions[uuid] = value
         if access is None:
             source = self.profile.source_of(uuid)
-            return iter(()) if source is None or not self._listened_to(source) else self._pushed(source)
+            listened = source is not None and self._listened_to(source)
+            return self._lasting(self._pushed(source)) if source is not None and listened else iter(())
         self._server.configured = bool(
             self._listened_to(self.profile.sources[0])
             and self._subscriptions.get(access.control_point, 0) & INDICATIONS
@@ -262,17 +275,41 @@ class VirtualDevice:
             yield Disconnect()
 
     def write(self, uuid: int, value: bytes) -> Iterator[Effect]:
-        """Take a write; iterate over what it sets off. Raises AttributeRefused at once."""
+        """Take a write; iterate over what it sets off. Raises AttributeRefused and LinkDropped at once."""
+        if self._drops():
+            raise LinkDropped
         if self._shows_clock(uuid) and not self.faults.clock_read_only:
             self._set_clock(value)
             return iter(())
         access = self.profile.records
         if access is None or uuid != access.control_point:
             raise AttributeRefused(WRITE_NOT_PERMITTED)
-        actions = self._server.write(value)
+        reports = value[0] == OpCode.REPORT
+        if reports and self.faults.busy:
+            raise AttributeRefused(PROCEDURE_ALREADY_IN_PROGRESS)
+        refusal = self._refusal(value)
+        if refusal is not None:
+            return self._lasting(iter([Indicate(uuid, response(OpCode.REPORT, refusal).encode())]))
+        actions = self._server.write(EVERYTHING if reports and self.faults.ignored_filter else value)
         if self.faults.silent_control_point:
             return iter([Silence()])
-        return self._effects(actions, reports=value[0] == OpCode.REPORT)
+        return self._lasting(self._effects(actions, reports=reports))
+
+    def _refusal(self, value: bytes) -> ResponseCode | None:
+        """How a request from a number on is refused, where it is."""
+        if value[:2] != bytes([OpCode.REPORT, Operator.AT_LEAST]):
+            return None
+        if self.faults.no_incremental:
+            return ResponseCode.OPERATOR_NOT_SUPPORTED
+        return ResponseCode.NO_RECORDS_FOUND if self.faults.empty_incremental else None
+
+    def _lasting(self, effects: Iterator[Effect]) -> Iterator[Effect]:
+        """The effects, as long as the link lasts."""
+        for effect in effects:
+            if isinstance(effect, Notify | Indicate) and self._drops():
+                yield Disconnect()
+                return
+            yield effect
 
     def _set_clock(self, value: bytes) -> None:
         """Take a time, or only say so. Raises AttributeRefused for a value that is none."""
@@ -289,6 +326,7 @@ class VirtualDevice:
         """The link ended; the next client subscribes anew."""
         self._subscriptions.clear()
         self._server.disconnected()
+        self._messages = 0
 
     def _effects(self, actions: Iterator[Send[_Stored] | Answer], *, reports: bool) -> Iterator[Effect]:
         late: list[Frame] = []
@@ -296,6 +334,14 @@ class VirtualDevice:
             if reports and self.faults.disconnect_after == sent:
                 self.disconnected()
                 yield Disconnect()
+                return
+            if reports and self.faults.silent_after == sent:
+                yield Silence()
+                return
+            if reports and self.faults.abort_after == sent:
+                for _ in actions:  # the procedure ends with the answer that is not given
+                    pass
+                yield self._answer(Answer(NOT_COMPLETED), reports=False, found=False)
                 return
             if isinstance(action, Answer):
                 yield self._answer(action, reports=reports, found=sent > 0)
@@ -311,7 +357,8 @@ class VirtualDevice:
         if self._ending is not None and reports and (found or not self._stored):
             return self._ending
         access = self.profile.records
-        return Indicate(0 if access is None else access.control_point, answer.value)
+        value = answer.value[:-1] if self.faults.garbled_answer else answer.value
+        return Indicate(0 if access is None else access.control_point, value)
 
     def _is_context(self, frame: Frame) -> bool:
         return self.profile.records is not None and frame.characteristic == self.profile.records.context
@@ -325,20 +372,9 @@ class VirtualDevice:
                 continue
             if faults.no_context and self._is_context(frame):
                 continue
-            damaged = frame if self._is_context(frame) else _damaged(frame, faults, number)
+            sent = frame if self._is_context(frame) else damaged(frame, faults, number)
             for _ in range(2 if faults.duplicate else 1):
-                yield damaged
-
-
-def _damaged(frame: Frame, faults: Faults, number: int) -> Frame:
-    value = frame.value
-    if number == faults.malformed:
-        value = value[:5] + b"\x0d" + value[6:]
-    elif number == faults.truncated:
-        value = value[:-1]
-    elif number == faults.overlong:
-        value += b"\x00"
-    return replace(frame, value=value)
+                yield sent
 
 
 def _stored(sequence: int, frames: Sequence[Frame]) -> _Stored:

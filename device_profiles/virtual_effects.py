@@ -49,5 +49,9 @@ class Silence:
     """The device owes an answer and gives none. Nothing comes after it."""
 
 
+class LinkDropped(Exception):
+    """The device ended the link instead of answering."""
+
+
 Frame = Notify | Indicate
 Effect = Frame | Disconnect | Silence

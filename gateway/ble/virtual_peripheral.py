@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from bumble import att, hci
@@ -25,6 +25,7 @@ from device_profiles.virtual_device import (
     Disconnect,
     Effect,
     Indicate,
+    LinkDropped,
     Notify,
     ServiceDeclaration,
     VirtualDevice,
@@ -118,6 +119,11 @@ class Peripheral:
     async def start(self) -> None:
         """Power on and advertise; after each connection, again."""
         await self._device.power_on()
+        await self._device.start_advertising(auto_restart=True)
+
+    async def stay_awake(self) -> None:
+        """Advertise without end from here on, as some devices do."""
+        self._awake_until = None
         await self._device.start_advertising(auto_restart=True)
 
     async def sleep(self) -> None:
@@ -228,13 +234,15 @@ class Peripheral:
         async def read(connection: Connection) -> bytes:
             if guarded:
                 await self._protect(connection)
-            with _refusals():
+            async with self._answering(connection):
                 return self.virtual.read(declared.uuid)
 
         async def write(connection: Connection, value: bytes) -> None:
             if guarded:
                 await self._protect(connection)
-            self._write(connection, declared.uuid, value)
+            async with self._answering(connection):
+                effects = self.virtual.write(declared.uuid, value)
+            self._perform_soon(connection, effects)
 
         properties = Characteristic.Properties(0)
         for name in declared.properties:
@@ -257,8 +265,9 @@ class Peripheral:
         async def write(connection: Connection, value: bytes) -> None:
             if declared.protected:
                 await self._protect(connection)
+            async with self._answering(connection):
+                effects = self.virtual.subscribe(declared.uuid, int.from_bytes(value, "little"))
             server.write_cccd(connection, made, value)
-            effects = self.virtual.subscribe(declared.uuid, int.from_bytes(value, "little"))
             self._perform_soon(connection, effects)
 
         return Descriptor(
@@ -267,10 +276,23 @@ class Peripheral:
             AttributeValue(read=lambda connection: server.read_cccd(connection, made), write=write),
         )
 
-    def _write(self, connection: Connection, uuid: int, value: bytes) -> None:
-        with _refusals():
-            effects = self.virtual.write(uuid, value)
-        self._perform_soon(connection, effects)
+    @asynccontextmanager
+    async def _answering(self, connection: Connection) -> AsyncIterator[None]:
+        """What the device refuses, as the protocol says it; a link that it ends instead of answering ends."""
+        await self._take_time()
+        try:
+            yield
+        except AttributeRefused as refused:
+            raise ATT_Error(refused.code) from refused
+        except LinkDropped:
+            with suppress(hci.HCI_Error, BaseBumbleError):
+                await connection.disconnect()
+            raise ATT_Error(att.ATT_UNLIKELY_ERROR_ERROR) from None
+
+    async def _take_time(self) -> None:
+        """A slow device is slow before each message."""
+        if self.virtual.faults.slow_seconds:
+            await asyncio.sleep(self.virtual.faults.slow_seconds)
 
     def _perform_soon(self, connection: Connection, effects: Iterable[Effect]) -> None:
         # The write is answered first: what it sets off comes after.
@@ -281,6 +303,7 @@ class Peripheral:
     async def _perform(self, connection: Connection, effects: Iterable[Effect]) -> None:
         with suppress(hci.HCI_Error, BaseBumbleError, TimeoutError):
             for effect in effects:
+                await self._take_time()
                 match effect:
                     case Notify(uuid, value):
                         await self._device.notify_subscriber(connection, self._characteristics[uuid], value)
@@ -291,15 +314,6 @@ class Peripheral:
                         await connection.drain()
                         await connection.disconnect()
                         return
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What the device refuses, as the protocol says it."""
-    try:
-        yield
-    except AttributeRefused as refused:
-        raise ATT_Error(refused.code) from refused
 
 
 def _advertising_data(device: VirtualDevice) -> bytes:
