@@ -130,6 +130,7 @@ def answer_of(found: SensorReport) -> dict[str, Any]:
             for name, of_kind in found.episodes.items()
         },
         "percentiles": [asdict(block) for block in found.profile],
+        "finger_stick": asdict(found.finger_sticks),
     }
 
 

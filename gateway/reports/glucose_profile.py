@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNITS, Absent, ReadingSeries
-from gateway.reports.statistics import MG_DL_PER_MMOL_L
+from device_profiles.reading import ReadingSeries
+from gateway.reports.statistics import ranked_mg_dl
 from storage.days import MICROSECONDS_A_DAY, offsets
 
 BLOCK_MINUTES: Final = 15
@@ -36,7 +36,7 @@ class ProfileBlock:
 
 def glucose_profile(series: ReadingSeries, zone: ZoneInfo) -> tuple[ProfileBlock, ...]:
     """The blocks that have readings, in order of the day."""
-    values = _ranked(series)
+    values = ranked_mg_dl(series)
     rows = ~np.isnan(values)
     if not rows.any():
         return ()
@@ -49,14 +49,6 @@ def glucose_profile(series: ReadingSeries, zone: ZoneInfo) -> tuple[ProfileBlock
         ProfileBlock(int(blocks[begin]) * BLOCK_MINUTES, len(part), *_percentiles(part))
         for begin, part in zip(begins.tolist(), np.split(values, begins[1:]), strict=True)
     )
-
-
-def _ranked(series: ReadingSeries) -> npt.NDArray[np.float64]:
-    """mg/dL, −∞ for LO, +∞ for HI, NaN for what has no rank. Shape: (n,)."""
-    values = series.values() * np.where(series.unit == UNITS.index("mmol/L"), MG_DL_PER_MMOL_L, 1.0)
-    values[series.absent == Absent.BELOW_RANGE] = -np.inf
-    values[series.absent == Absent.ABOVE_RANGE] = np.inf
-    return values
 
 
 def _percentiles(values: npt.NDArray[np.float64]) -> list[float | None]:

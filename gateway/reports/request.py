@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from device_profiles.reading import Kind, ReadingSeries
 from gateway.reports.episodes import Episode, episodes
 from gateway.reports.glucose_profile import ProfileBlock, glucose_profile
+from gateway.reports.logbook import FingerSticks
 from gateway.reports.period import Period
 from gateway.reports.statistics import GlucoseStatistics, glucose, nominal_interval_minutes, summarise
 from gateway.reports.targets import GOALS, Goal, Situation
@@ -17,7 +18,10 @@ from storage.database import Database
 
 @dataclass(frozen=True, slots=True)
 class SensorReport:
-    """What a period's sensor readings say; `goals` with whether each is met."""
+    """What a period's sensor readings say; `goals` with whether each is met.
+
+    The finger-stick measurements of the same days stand beside, and are never mixed with them.
+    """
 
     period: Period
     situation: Situation
@@ -26,10 +30,11 @@ class SensorReport:
     goals: tuple[tuple[Goal, bool | None], ...]
     episodes: dict[str, tuple[Episode, ...]]
     profile: tuple[ProfileBlock, ...]
+    finger_sticks: FingerSticks
 
     @classmethod
     def of(cls, series: ReadingSeries, period: Period, situation: Situation) -> SensorReport:
-        """Of sensor readings that all lie within `period`, in order of time."""
+        """Of readings that all lie within `period`, in order of time."""
         sensor = glucose(series, Kind.INTERSTITIAL_GLUCOSE)
         interval = nominal_interval_minutes(sensor)
         statistics = summarise(series, period, situation)
@@ -41,6 +46,7 @@ class SensorReport:
             goals=tuple((goal, goal.met(statistics.time_in_range)) for goal in GOALS[situation]),
             episodes=episodes(sensor, interval),
             profile=glucose_profile(sensor, period.zone),
+            finger_sticks=FingerSticks.of(series, period.zone),
         )
 
 
@@ -65,6 +71,10 @@ async def sensor_report(
         else:
             period = Period(*asked, zone)
         series = await readings.series(
-            connection, patient.patient_id, kinds=kinds, start=period.start, end=period.end
+            connection,
+            patient.patient_id,
+            kinds=(*kinds, Kind.BLOOD_GLUCOSE),
+            start=period.start,
+            end=period.end,
         )
     return SensorReport.of(series, period, situation)

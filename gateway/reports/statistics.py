@@ -101,6 +101,14 @@ def mg_dl(series: ReadingSeries) -> Floats:
     return known
 
 
+def ranked_mg_dl(series: ReadingSeries) -> Floats:
+    """mg/dL, −∞ for LO, +∞ for HI, NaN for what has no rank. Shape: (n,)."""
+    values: Floats = series.values() * np.where(series.unit == UNITS.index("mmol/L"), MG_DL_PER_MMOL_L, 1.0)
+    values[series.absent == Absent.BELOW_RANGE] = -np.inf
+    values[series.absent == Absent.ABOVE_RANGE] = np.inf
+    return values
+
+
 def nominal_interval_minutes(series: ReadingSeries) -> int:
     """The sensor's own interval: the median distance of its readings in whole minutes, else 5."""
     if len(series) < 2:

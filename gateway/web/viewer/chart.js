@@ -216,7 +216,8 @@ function marks(view) {
   return view.readings.map((reading) => mark(view, reading));
 }
 
-const SHAPES = {
+/** What a measurement is drawn as, by its range. */
+export const SHAPES = {
   veryLow: "M-6,-5H6L0,6Z",
   low: "M-5,-4H5L0,5Z",
   target: "M-4.2,0A4.2,4.2 0 1 1 4.2,0A4.2,4.2 0 1 1 -4.2,0Z",

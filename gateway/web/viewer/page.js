@@ -5,6 +5,7 @@ import { dayStrips } from "./days.js";
 import { el } from "./dom.js";
 import { asText, episodeList, figures, ranges, tiles } from "./figures.js";
 import { date, dates, number, t, tn } from "./language.js";
+import { logbook, modalDay } from "./logbook.js";
 import { LENGTHS, dateOf, extent, latest, lengthOf, midnight, opening, shifted, within } from "./period.js";
 import { profileChart } from "./profile.js";
 import { SUFFICIENT, counted, profile } from "./statistics.js";
@@ -113,6 +114,7 @@ function filled(all, readings, kind, period, unit, title, show) {
     kind === "sensor" && !found.short ? episodeList(found, unit) : null,
     ...(kind === "sensor" && lengthOf(period) > 1 ? profileOf(found, readings, unit, title) : []),
     kind === "sensor" ? dayStrips(readings, unit, (day) => show({ first: day, last: day })) : null,
+    ...(kind === "finger-stick" && lengthOf(period) > 1 ? [modalDay(readings, unit), logbook(readings, unit)] : []),
     chart(readings, { kind, period, unit, title }),
     el("p", { class: "fine" }, `${key(kind)} ${zones(readings)}`),
     table(readings, unit, title),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from device_profiles.reading import Absent
+from device_profiles.reading import Absent, Context
 from gateway.reports import statistics
+from gateway.reports.logbook import FingerSticks, entries
 from gateway.reports.period import Period
 from gateway.reports.request import SensorReport
 from gateway.reports.targets import Situation
 from tests.fhir_mapping.examples import Placed, series_of
 from tests.gateway.api.serving import RunningShelf
 from tests.gateway.web.conftest import Visit
-from tests.gateway.web.shared_readings import WEEKS, collection, sensor, sensor_week
+from tests.gateway.web.shared_readings import WEEKS, collection, finger_stick, sensor, sensor_week
 
 pytestmark = pytest.mark.browser
 
@@ -116,3 +118,47 @@ def test_the_page_finds_the_episodes_and_the_profile_of_the_reports(
 
 def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
+
+
+MOMENTS = """async (bundle) => {
+    const { read } = await import("/view/bundle.js");
+    const { counted } = await import("/view/statistics.js");
+    const { momentOf, moments } = await import("/view/moments.js");
+    const readings = counted(read(bundle).readings, "finger-stick");
+    return {
+        each: readings.map(momentOf),
+        moments: moments(readings).map(({ moment, readings, median }) => [moment, readings.length, median]),
+    };
+}"""
+
+
+def finger_stick_days() -> list[Placed]:
+    """Each half-hour of two days, each with another meal mark, LO and HI among them."""
+    begin = datetime.fromisoformat("2026-03-02T00:15:00")
+    placed = []
+    for row in range(96):
+        value: str | Absent = str(60 + row * 37 % 220)
+        if row % 19 == 0:
+            value = Absent.BELOW_RANGE if row % 2 else Absent.ABOVE_RANGE
+        one = finger_stick(begin + timedelta(minutes=30 * row), value)
+        meal = row * 7 % 9
+        context = Context(raw=b"", meal=meal) if meal else None
+        placed.append(replace(one, reading=replace(one.reading, context=context)))
+    return placed
+
+
+def test_the_page_sorts_finger_sticks_into_the_moments_of_the_reports(
+    shelf: RunningShelf, visit: Callable[..., Visit]
+) -> None:
+    placed = finger_stick_days()
+    shown: dict[str, Any] = visit(f"{shelf.url}/view").page.evaluate(MOMENTS, collection(*placed).decode())
+    series = series_of(*placed)
+    zone = ZoneInfo("Etc/GMT-1")
+    assert shown["each"] == [entry.moment.value for entry in entries(series, zone)]
+    assert len(set(shown["each"])) == 8
+    expected = FingerSticks.of(series, zone).moments
+    assert [tuple(each) for each in shown["moments"]] == [
+        (each.moment.value, each.n, each.median_mg_dl and pytest.approx(each.median_mg_dl))
+        for each in expected
+    ]
+    assert any(each.median_mg_dl for each in expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,10 +14,11 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from device_profiles.reading import Absent, Kind
+from device_profiles.reading import Absent, Context, Kind
 from gateway.api import shelf as shelf_api
 from gateway.sealing import SealedLink, new_key
 from storage.shelf import Outcome
+from tests.fhir_mapping.examples import Placed
 from tests.gateway.api.serving import RunningShelf, share
 from tests.gateway.web.conftest import Visit
 from tests.gateway.web.shared_readings import (
@@ -76,8 +78,8 @@ def test_a_clinician_opens_the_link_and_sees_the_curve_and_the_numbers(
     assert tile(page, "finger-stick", "Lowest") == "88–146 mg/dL"
     assert tile(page, "finger-stick", "Measurements") == "11 of which 2 LO and 0 HI, not in the mean"
     expect(page.locator(".readings.sensor .chart .line.target")).to_have_attribute("d", re.compile("M.*L"))
-    expect(page.locator(".readings.finger-stick .chart .mark")).to_have_count(11)
-    expect(page.locator(".readings.finger-stick .chart .beyond")).to_have_text(["LO", "LO"])
+    expect(page.locator(".readings .chart.finger-stick .mark")).to_have_count(11)
+    expect(page.locator(".readings .chart.finger-stick .beyond")).to_have_text(["LO", "LO"])
     expect(page.get_by_text("no alarm and gives no medical advice")).to_have_count(1)
     assert {urlsplit(url).netloc for url in opened.asked} == {urlsplit(shelf.url).netloc}
     assert not any(shared.link.shlink() in url for url in opened.asked if "#" not in url)
@@ -152,7 +154,7 @@ def test_the_curve_is_read_out_by_keyboard_pointer_and_touch(
     curve.hover(position={"x": 400, "y": 100})
     expect(readout).to_be_visible()
     page.mouse.move(1, 1)
-    page.locator(".readings.finger-stick .chart").tap(position={"x": 60, "y": 100})
+    page.locator(".readings .chart.finger-stick").tap(position={"x": 60, "y": 100})
     expect(page.locator(".readings.finger-stick .readout")).to_contain_text("Oct 2021")
 
 
@@ -171,8 +173,53 @@ def test_the_table_holds_every_reading_newest_first(
     expect(sensor_section.locator(".pages")).to_contain_text("Page 2 of 20")
     meter = page.locator(".readings.finger-stick")
     meter.get_by_text("All readings of this period").click()
-    expect(meter.locator("tbody tr")).to_have_count(11)
-    expect(meter.locator("tbody tr").first).to_contain_text("LO")
+    rows = page.locator(".readings.finger-stick > details tbody tr")
+    expect(rows).to_have_count(11)
+    expect(rows.first).to_contain_text("LO")
+
+
+def meter_weeks() -> list[Placed]:
+    """Three weeks of a meter: five measurements a day, one of them marked by the meter."""
+    begin = datetime.fromisoformat("2026-03-02T00:00:00")
+    placed = [
+        finger_stick(
+            begin + timedelta(days=day, hours=hour, minutes=day), str(70 + (day * 31 + hour * 17) % 180)
+        )
+        for day in range(21)
+        for hour in (7, 9, 12, 19, 23)
+    ]
+    early = placed[1]
+    placed[1] = replace(early, reading=replace(early.reading, context=Context(raw=b"", meal=3)))
+    return placed
+
+
+def test_a_meters_days_stand_in_a_logbook_by_the_moments_of_the_day(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    page = visit(share(shelf, collection(*meter_weeks())).url).page
+    enter(page)
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(page.locator(".modal .middle")).to_have_count(5)
+    expect(page.locator(".modal .mark")).to_have_count(105)
+    logbook = page.locator(".logbook")
+    expect(logbook.locator("tbody").first.locator("tr")).to_have_count(14)
+    expect(logbook.locator("tbody tr").first.locator("th")).to_have_text("Sun 22/03")
+    logbook.get_by_text("7 days before").click()
+    oldest = logbook.locator("tbody tr").last
+    expect(oldest.locator("td").nth(1)).to_have_text(re.compile("07:00.*09:00"))
+    expect(oldest.locator("td").nth(2)).to_be_empty()
+
+
+def test_a_meters_page_prints_on_one_sheet_with_its_logbook(
+    shelf: RunningShelf, visit: Visiting, shots: Path
+) -> None:
+    page = visit(share(shelf, collection(*meter_weeks())).url).page
+    enter(page)
+    heading(page, "Patient 1")
+    page.emulate_media(media="print")
+    expect(page.locator(".logbook tbody tr").first).to_be_visible()
+    printed = page.pdf(path=shots / "meter.pdf", prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
 
 
 def test_french_people_read_g_per_l_with_a_comma_and_may_choose_otherwise(
