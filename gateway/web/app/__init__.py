@@ -19,6 +19,7 @@ from gateway.api.problems import BUSY, NOT_ALLOWED, NOT_FOUND, UNEXPECTED, Probl
 from gateway.home import Home
 from gateway.language import accepted_language, translate
 from gateway.watching import Station
+from gateway.web.app.errands import Errands
 from gateway.web.app.frame import locked
 from gateway.web.app.pages import SomebodyNeeded, rendered
 from gateway.web.app.routers import ROUTERS
@@ -37,6 +38,7 @@ def create_page_app(home: Home, station: Station, sessions: Sessions | None = No
     app.state.home = home
     app.state.station = station
     app.state.adding = Adding(station)
+    app.state.errands = Errands(station)
     app.state.sessions = sessions = sessions or Sessions()
     _install_errors(app)
     watch(app, Watch.of(home.database, home.settings))

@@ -6,11 +6,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from gateway.web.app import add_device, frame, live, today
+from gateway.web.app import add_device, devices, frame, live, today
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     frame.router,
     live.router,
     today.router,
     add_device.router,
+    devices.router,
 )

@@ -104,8 +104,12 @@ TOLD: Final[Mapping[type[PasserelleError], Telling]] = {
 
 
 def trouble(error: PasserelleError, words: Words) -> Trouble:
-    """What the page says of an error: of its own class, else of the nearest above it."""
+    """What the page says of an error: of its class, else with its own sentence."""
     for kind in type(error).__mro__:
         if kind in TOLD:
             return Trouble(*TOLD[kind](words))
-    return Trouble(translate(error.sentence, words.language).format(**error.details), "")
+        if "sentence" in vars(kind):
+            break
+    said = translate(error.sentence, words.language).format(**error.details)
+    what, dot, after = said.partition(". ")
+    return Trouble(what + dot.strip(), after)
