@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,20 +159,26 @@ def _kept_is_told(as_json: bool) -> Iterator[None]:
         yield
     except PasserelleError as error:
         if as_json and "stored" in error.details:
-            counts = {name: error.details[name] for name in ("stored", "known", "refused")}
+            counts = {name: error.details[name] for name in ("stored", "known", "refused", "missing")}
             terminal.write_json(counts | {"error": terminal.tr(error.sentence, **error.details)})
         raise
 
 
 def _write_outcome(outcome: SyncOutcome, as_json: bool) -> None:
-    refused = [asdict(frame) for frame in outcome.refused]
+    counts = outcome.counts()
     if as_json:
-        left_out = {"erased": outcome.erased} if outcome.erased else {}
-        answer = {"stored": outcome.stored, "known": outcome.known, "refused": refused}
-        terminal.write_json(answer | left_out)
+        terminal.write_json(counts | ({"erased": outcome.erased} if outcome.erased else {}))
         return
     tell_of_erased(outcome.erased)
-    for frame in refused:
+    if outcome.missing == 1:
+        terminal.note("1 reading is missing from your meter's memory: it was gone before we could read it.")
+    elif outcome.missing:
+        terminal.note(
+            "{count} readings are missing from your meter's memory: "
+            "they were gone before we could read them.",
+            count=outcome.missing,
+        )
+    for frame in counts["refused"]:
         terminal.note("Record {line} could not be read ({reason}); it is kept aside.", **frame)
     terminal.say(
         "{stored} readings stored, {known} were already there.", stored=outcome.stored, known=outcome.known

@@ -74,9 +74,9 @@ def test_a_meter_is_found_paired_and_read_once(passerelle: CommandLine) -> None:
         (heard,) = gateway.json("scan", "--seconds", "1")
         assert (heard["name"], heard["profile"]) == (meter.name, "accu-chek-guide")
         pair(gateway, meter, "Patient 1")
-        assert gateway.json("sync") == {"stored": 40, "known": 0, "refused": []}
-        assert gateway.json("sync", meter.name) == {"stored": 0, "known": 0, "refused": []}
-        assert gateway.json("sync", "--full") == {"stored": 0, "known": 40, "refused": []}
+        assert gateway.json("sync") == {"stored": 40, "known": 0, "refused": [], "missing": 0}
+        assert gateway.json("sync", meter.name) == {"stored": 0, "known": 0, "refused": [], "missing": 0}
+        assert gateway.json("sync", "--full") == {"stored": 0, "known": 40, "refused": [], "missing": 0}
         (device,) = gateway.json("devices")
         assert (device["patient"], device["name"]) == ("Patient 1", meter.name)
         assert abs(device["clock_error_seconds"]) <= 2
