@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import UNKNOWN_TIME, ClockSegment, Kind
-from storage import clock_segments, devices, household, outbox, patients, questions, receipts
+from storage import clock_looks, clock_segments, devices, household, outbox, patients, questions, receipts
 from storage.annotations import ReadingKey
 from storage.columns import microseconds, moment
 from storage.connection import Connection
@@ -83,6 +83,7 @@ async def erase(
             await conn.execute(_SQL["leave_tenant"], work.key)
         await conn.execute(_SQL["erase_person"], work.key)
         if scope.everything:
+            await clock_looks.forget(conn, patient.patient_id)
             await household.erase(conn, patient.patient_id)
             await questions.erase_users(conn, patient.patient_id)
     receipt = await work.finish()

@@ -1,0 +1,16 @@
+-- name: before
+-- The last look at a device that read everything, and whether its clock was ever measured.
+SELECT clock_read_at, clock_read_error, clock_read_sequence, clock_error_seconds IS NOT NULL
+FROM passerelle.device WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: keep
+-- Another look that read everything.
+UPDATE passerelle.device SET clock_read_at = %(at)s, clock_read_error = %(error_seconds)s,
+    clock_read_sequence = coalesce(%(sequence)s, clock_read_sequence)
+WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
+
+-- name: forget
+-- With a person's readings goes what was known of the clocks that placed them.
+UPDATE passerelle.device SET clock_read_at = NULL, clock_read_error = NULL, clock_read_sequence = NULL,
+    clock_policy = NULL, clock_set_asked_at = NULL
+WHERE patient_id = %(patient_id)s
