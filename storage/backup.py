@@ -87,7 +87,7 @@ class Description:
                 raise BackupDamaged
             made_at = datetime.fromisoformat(told["made_at"])
             return cls(told["program"], made_at, told["postgresql"], told["engine"], schemas)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BackupDamaged from None
 
 
@@ -155,7 +155,7 @@ def _manifest(content: bytes) -> dict[str, Extent]:
     """What the last member says of each table. Raises BackupDamaged."""
     try:
         return {table: Extent(**extent) for table, extent in json.loads(content).items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BackupDamaged from None
 
 

@@ -67,6 +67,7 @@ def test_a_grant_is_given_from_a_laptop_used_by_other_software_followed_and_ende
             at_home.run("space", "feed")
             _used_and_ended(at_home, there)
             _given_by_the_operator(at_home, space, address)
+            _ended_with_the_gateway(at_home, space, there)
 
 
 def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
@@ -100,6 +101,15 @@ def _used_and_ended(at_home: CommandLine, there: tuple[str, ...]) -> None:
     assert "This grant is over" in over.stderr
     shares = at_home.json("share", "list", *ADA)
     assert [share["state"] for share in shares] == ["revoked"]
+
+
+def _ended_with_the_gateway(at_home: CommandLine, space: CommandLine, there: tuple[str, ...]) -> None:
+    granted = at_home.json("grant", "create", *there, "--to", "Dr Weiss", "--until", UNTIL)
+    (gateway,) = space.json("gateways", "list")
+    assert space.json("gateways", "revoke", gateway["id"])["live_grants"] == 1
+    assert counted(granted) == 11
+    assert space.json("gateways", "revoke", gateway["id"], "--with-grants")["live_grants"] == 0
+    assert read(granted).status_code == 401
 
 
 def _given_by_the_operator(at_home: CommandLine, space: CommandLine, address: str) -> None:
