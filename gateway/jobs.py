@@ -1,10 +1,14 @@
-"""What the gateway does by itself, on APScheduler: deliver shares that wait, fetch who opened them."""
+"""What the gateway does by itself, on APScheduler: deliver shares that wait, fetch who opened them.
+
+A job that was due while the laptop slept runs once when it wakes. What new readings are for (live links that
+are sealed again, spaces that are fed) is done soon after they are stored, whatever the jobs' rhythm is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from device_profiles.errors import PasserelleError
 from gateway import annotating, auditing, retaining, rhythm, sharing
 from gateway.claimed import Claims
+from gateway.events import Changed, Events, Missed, ReadingsStored
 from gateway.home import Home
 from gateway.outbox import feeder, limits
 
@@ -23,6 +28,11 @@ SHELF_SECONDS = 30
 
 DAILY_LOOK_SECONDS = 3600
 """How often it is looked whether the day's work was done: a laptop may sleep at any hour."""
+
+SOON_SECONDS = 1
+"""After readings were stored: what comes with them (a second meter, a note) is sealed and told with them."""
+
+VISIT_SHELF, FEED_SPACES = "visit-shelf", "feed-spaces"
 
 FIRST_SECONDS = 3
 """What waited is delivered soon after the start: by then a shelf of the same command answers."""
@@ -52,45 +62,42 @@ async def feed_spaces(home: Home) -> None:
 
 
 @contextmanager
-def scheduled(home: Home) -> Iterator[AsyncIOScheduler]:
+def scheduled(home: Home, events: Events) -> Iterator[AsyncIOScheduler]:
     """The jobs, running on the current event loop until the block ends."""
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(
-        visit_shelf,
-        "interval",
-        seconds=SHELF_SECONDS,
-        next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
-        args=[home],
-        coalesce=True,
-        max_instances=1,
-        id="visit-shelf",
-    )
-    scheduler.add_job(
-        feed_spaces,
-        "interval",
-        seconds=limits.DRAINING.total_seconds(),
-        next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
-        args=[home],
-        coalesce=True,
-        max_instances=1,
-        id="feed-spaces",
-    )
     claims = Claims(home.database)
+    scheduler = AsyncIOScheduler(
+        timezone="UTC",
+        # However late: what was due while the laptop slept is done once, when it is awake again.
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+
+    def every(seconds: float, work: Callable[..., Awaitable[object]], name: str, *given: object) -> None:
+        first = datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS)
+        scheduler.add_job(work, "interval", given, id=name, seconds=seconds, next_run_time=first)
+
+    every(SHELF_SECONDS, visit_shelf, VISIT_SHELF, home)
+    every(limits.DRAINING.total_seconds(), feed_spaces, FEED_SPACES, home)
     for job in (retaining.job(home), auditing.job(home), annotating.job(home)):
-        scheduler.add_job(
-            claims.run,
-            "interval",
-            seconds=DAILY_LOOK_SECONDS,
-            next_run_time=datetime.now(UTC) + timedelta(seconds=FIRST_SECONDS),
-            args=[job],
-            coalesce=True,
-            max_instances=1,
-            id=job.name,
-        )
+        every(DAILY_LOOK_SECONDS, claims.run, job.name, job)
     scheduler.start()
-    keeping = asyncio.create_task(rhythm.keep(scheduler))
+    beside = [
+        asyncio.create_task(rhythm.keep(scheduler)),
+        asyncio.create_task(_follow(scheduler, events)),
+    ]
     try:
         yield scheduler
     finally:
-        keeping.cancel()
+        for task in beside:
+            task.cancel()
         scheduler.shutdown(wait=False)
+
+
+async def _follow(scheduler: AsyncIOScheduler, events: Events) -> None:
+    """Have shares sealed and spaces fed soon after readings were stored. Never ends."""
+    with events.subscribed(person=False) as told:
+        while True:
+            event = await told.get()
+            if isinstance(event, ReadingsStored | Changed | Missed):
+                soon = datetime.now(UTC) + timedelta(seconds=SOON_SECONDS)
+                for name in (VISIT_SHELF, FEED_SPACES):
+                    scheduler.modify_job(name, next_run_time=soon)

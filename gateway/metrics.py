@@ -66,6 +66,26 @@ JOB_SECONDS: Final = Histogram(
     buckets=(0.1, 1, 10, 60, 600),
     registry=REGISTRY,
 )
+SYNCS: Final = Counter(
+    "passerelle_syncs", "Reads of devices, by how they ended.", ("outcome",), registry=REGISTRY
+)
+SYNC_SECONDS: Final = Histogram(
+    "passerelle_sync_seconds",
+    "Length of a read of a device.",
+    buckets=(0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0),
+    registry=REGISTRY,
+)
+SYNCED: Final = Counter(
+    "passerelle_readings_synced",
+    "Readings that devices sent: new ones, and those that were there already.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+_RADIO: Final = Gauge(
+    "passerelle_radio_up",
+    "Whether the radio of a gateway answers; 0 where it has no device.",
+    registry=REGISTRY,
+)
 _POOL: Final = {
     name: Gauge(f"passerelle_pool_{name}", help_, ("role",), registry=REGISTRY)
     for name, help_ in (
@@ -105,6 +125,23 @@ def job_ran(job: str, outcome: str, seconds: float) -> None:
     """Count a run of a job; both words are the source's."""
     JOBS.labels(job, outcome).inc()
     JOB_SECONDS.labels(job).observe(seconds)
+
+
+def synced(outcome: str, seconds: float) -> None:
+    """Count a read of a device: `done` or `failed`."""
+    SYNCS.labels(outcome).inc()
+    SYNC_SECONDS.observe(seconds)
+
+
+def readings_synced(new: int, known: int) -> None:
+    """Count the readings of a read that are stored."""
+    SYNCED.labels("new").inc(new)
+    SYNCED.labels("known").inc(known)
+
+
+def radio_is(up: bool) -> None:
+    """Note whether the radio of this gateway answers."""
+    _RADIO.set(up)
 
 
 async def scraped(database: Database, *, shelf: bool = False) -> bytes:

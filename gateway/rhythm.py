@@ -1,7 +1,8 @@
-"""Keeps the scheduler's jobs at their rhythm when the machine's clock is set back.
+"""Keeps the scheduler's jobs at their rhythm when the machine's clock is set back, or the machine slept.
 
 APScheduler asks the wall clock when a job is next due. If that is set back by a year while it waits, every
-job would be due in a year.
+job would be due in a year. And it waits for that by the clock that only counts on, which on many machines
+stands still while they sleep: what became due meanwhile would wait for as long again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ TOLERANCE_SECONDS = 60.0
 async def keep(
     scheduler: AsyncIOScheduler, *, look: float = LOOK_SECONDS, wall: Callable[[], float] = time.time
 ) -> None:
-    """Makes every job due at once when the wall clock fell behind the one that only counts on. Never ends."""
+    """Makes every job due at once when the wall clock fell behind the one that only counts on. Never ends.
+
+    Where it ran ahead, those that became due meanwhile.
+    """
     ahead = wall() - time.monotonic()
     while True:
         await asyncio.sleep(look)
@@ -32,4 +36,6 @@ async def keep(
             due = datetime.fromtimestamp(wall(), UTC)
             for job in scheduler.get_jobs():
                 job.modify(next_run_time=due)
+        elif now - ahead > TOLERANCE_SECONDS:
+            scheduler.wakeup()
         ahead = now

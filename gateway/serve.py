@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 import uvicorn
@@ -28,6 +28,9 @@ from device_profiles.errors import PasserelleError
 from gateway.home import Home
 from storage import shelf
 from storage.database import Database
+
+if TYPE_CHECKING:
+    from gateway.watching import Station
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,9 @@ STOP_SECONDS = 20
 
 JOBS_SECONDS = 5
 """A job that runs when its gateway is stopped has this long to end: a person waits, and may repeat it."""
+
+PAGE_STOP_SECONDS = 3
+"""A page that follows what happens never ends its request by itself; all others take less."""
 
 SWEEP_SECONDS = 600
 """Ciphertext of a link that is over stays no longer than this."""
@@ -70,6 +76,15 @@ class AddressUnusable(PasserelleError):
     """No listening on that address of this machine."""
 
     sentence = "This machine cannot listen on {host}. Choose another address with --host."
+
+
+class PageBeyondHere(PasserelleError):
+    """A person's page that others could reach."""
+
+    sentence = (
+        "Your own page is for this machine only: leave out --host. "
+        "To show your readings to somebody, share them: passerelle share create"
+    )
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -265,16 +280,18 @@ async def sweep_shelf(database: Database, stop: asyncio.Event) -> None:
         return
 
 
-async def serve_gateway(home: Home, stop: asyncio.Event) -> None:
-    """Run the gateway's jobs until `stop`; those that run then have JOBS_SECONDS to end."""
+async def serve_gateway(home: Home, station: Station, stop: asyncio.Event) -> None:
+    """Watch for meters and run the gateway's jobs until `stop`; what runs then has JOBS_SECONDS to end."""
     from gateway.jobs import scheduled  # noqa: PLC0415 (only this role needs the scheduler)
 
-    with scheduled(home) as scheduler:
+    with scheduled(home, station.events) as scheduler:
         running = _Running(scheduler)
+        watching = asyncio.create_task(station.watch(stop))
         await stop.wait()
         scheduler.pause()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(running.none.wait(), JOBS_SECONDS)
+        await watching
 
 
 class _Running:

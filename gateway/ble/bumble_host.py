@@ -179,6 +179,18 @@ class BumbleHost:
             self.device.on_disconnection(handle, hci.HCI_CONNECTION_TIMEOUT_ERROR)
 
 
+async def _powered_on(host: BumbleHost) -> None:
+    """Raises OSError where the controller goes meanwhile: its host would wait for its answer for ever."""
+    powering = asyncio.ensure_future(host.device.power_on())
+    try:
+        await asyncio.wait({powering, host.ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not powering.done():
+            raise OSError
+        powering.result()
+    finally:
+        powering.cancel()
+
+
 @asynccontextmanager
 async def bumble_host(
     transport: str | Transport, bonds: Path | None = None, limits: Limits = LIMITS
@@ -198,7 +210,7 @@ async def bumble_host(
         host = BumbleHost(transport, bonds)
         try:
             async with asyncio.timeout(limits.open):
-                await host.device.power_on()
+                await _powered_on(host)
         except (OSError, hci.HCI_Error, BaseBumbleError) as error:
             raise RadioUnavailable from error
         try:

@@ -94,7 +94,11 @@ class Peripheral:
         self._running: set[asyncio.Task[None]] = set()
         self._awake_until: float | None = None
         """On the loop's clock; None: it never sleeps."""
+        self._uses = 0
+        self._served = False
+        """Whether the gateway that is connected was sent something."""
         self._woken_while_connected = False
+        self._advertising = asyncio.Lock()
         self._falls_asleep: asyncio.TimerHandle | None = None
         transport = Transport(controller, controller)
         self._device = Device.from_config_with_hci(
@@ -123,35 +127,44 @@ class Peripheral:
 
     async def stay_awake(self) -> None:
         """Advertise without end from here on, as some devices do."""
-        self._awake_until = None
-        await self._device.start_advertising(auto_restart=True)
+        async with self._advertising:
+            self._awake_until = None
+            await self._device.start_advertising(auto_restart=True)
 
     async def sleep(self) -> None:
         """Advertise no more until `wake`, as meters do between two measurements."""
-        self._awake_until = 0.0
-        await self._device.stop_advertising()
+        async with self._advertising:
+            self._awake_until = 0.0
+            await self._device.stop_advertising()
 
     async def wake(self, seconds: float = AWAKE_SECONDS) -> None:
-        """Advertise for so long, as after a measurement; a gateway that says goodbye ends it."""
+        """Advertise for so long, as after a measurement; the goodbye of a gateway that was served ends it."""
         loop = asyncio.get_running_loop()
-        self._awake_until = loop.time() + seconds
-        self._woken_while_connected = bool(self._device.connections)
-        if self._falls_asleep:
-            self._falls_asleep.cancel()
-        self._falls_asleep = loop.call_later(seconds, lambda: self._soon(self.sleep()))
-        if not self._woken_while_connected:
-            await self._device.start_advertising()
+        self._uses += 1
+        async with self._advertising:
+            self._awake_until = loop.time() + seconds
+            self._woken_while_connected = bool(self._device.connections)
+            if self._falls_asleep:
+                self._falls_asleep.cancel()
+            self._falls_asleep = loop.call_later(seconds, lambda: self._soon(self.sleep()))
+            if not self._woken_while_connected:
+                await self._device.start_advertising()
 
     def _on_goodbye(self, reason: int) -> None:
         self.virtual.disconnected()
         if self._awake_until is None:
             return
-        said_goodbye = reason == hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR
+        served, self._served = self._served, False
+        said_goodbye = served and reason == hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR
         left = self._awake_until - asyncio.get_running_loop().time()
         if left > 0 and (self._woken_while_connected or not said_goodbye):
             self._soon(self.wake(left))
         else:
-            self._soon(self.sleep())
+            self._soon(self._sleep_unless_used(self._uses))
+
+    async def _sleep_unless_used(self, uses: int) -> None:
+        if uses == self._uses:
+            await self.sleep()
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -303,6 +316,7 @@ class Peripheral:
     async def _perform(self, connection: Connection, effects: Iterable[Effect]) -> None:
         with suppress(hci.HCI_Error, BaseBumbleError, TimeoutError):
             for effect in effects:
+                self._served = True
                 await self._take_time()
                 match effect:
                     case Notify(uuid, value):

@@ -25,7 +25,7 @@ from bumble.link import LocalLink
 from bumble.transport.common import PacketParser, Transport
 
 from device_profiles.virtual_device import VirtualDevice
-from gateway.ble.errors import RadioPortTaken
+from gateway.ble.errors import RadioPortTaken, RadioUnavailable
 from gateway.ble.virtual_peripheral import Peripheral, ShowPasskey
 
 logger = logging.getLogger(__name__)
@@ -147,6 +147,7 @@ class VirtualRadio:
     def __init__(self, air: Air, peripherals: tuple[Peripheral, ...]) -> None:
         self.air = air
         self.peripherals = peripherals
+        self.plugged_in = True
         self._adapters = 0
 
     def adapter(self) -> Adapter:
@@ -156,22 +157,23 @@ class VirtualRadio:
         return Adapter(f"adapter {self._adapters}", link=self.air, public_address=address)
 
     def transport(self) -> Transport:
-        """What a gateway in this process opens as its radio, once."""
+        """What a gateway in this process opens as its radio, once. Raises RadioUnavailable if unplugged."""
+        if not self.plugged_in:
+            raise RadioUnavailable
         return _AdapterTransport(self.adapter(), self.air)
 
     def unplug(self) -> None:
-        """Take the adapters of all gateways out of their machines, and let none in until `plug_in`."""
+        """Take the adapters of all gateways out of their machines, and let no other in until `plug_in`."""
         self.plugged_in = False
-        for end in list(self.ends):
-            end()
+        for adapter in [each for each in self.air.controllers if isinstance(each, Adapter)]:
+            self.air.lose(adapter)
+            self.air.take_out(adapter)
+            if not adapter.terminated.done():
+                adapter.terminated.set_result(None)
 
     def plug_in(self) -> None:
         """Put them back: gateways open them anew."""
         self.plugged_in = True
-
-    def keep_awake(self, peripheral: Peripheral) -> None:
-        """Have a device advertise without end, as some do."""
-        peripheral.keep_awake()
 
     def lose(self, peripheral: Peripheral) -> None:
         """Carry a device out of range."""
@@ -222,15 +224,20 @@ class _Gateway(asyncio.Protocol):
         """Give it an adapter."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server hands out
         self._transport = transport
+        if not self._radio.plugged_in:
+            transport.close()
+            return
         self._adapter = self._radio.adapter()
         self._adapter.host = self
+        self._adapter.terminated.add_done_callback(lambda _: self.close())
         self._parser.set_packet_sink(self._adapter)
         self._served.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take its adapter out, however it went."""
         del error
-        self._radio.air.take_out(self._adapter)
+        if self in self._served:
+            self._radio.air.take_out(self._adapter)
         self._served.discard(self)
 
     def data_received(self, data: bytes) -> None:

@@ -12,6 +12,9 @@ from gateway import terminal
 from gateway.commands.options import Json
 
 if TYPE_CHECKING:
+    from socket import socket
+
+    from gateway.home import Home
     from gateway.serve import Role
 
 LOOPBACK = "127.0.0.1"
@@ -112,17 +115,41 @@ async def _shelf(host: str, port: int, stop: asyncio.Event) -> None:
 
 
 async def _gateway(host: str, port: int, stop: asyncio.Event) -> None:
-    from gateway.api.health import Watch, create_health_app
     from gateway.home import opened
-    from gateway.serve import listening_socket, serve_app, serve_gateway
+    from gateway.serve import PageBeyondHere, is_loopback, listening_socket
 
+    if not is_loopback(host):
+        raise PageBeyondHere
     with listening_socket(host, port) as listening:
         async with opened() as home:
-            terminal.say("The gateway works in the background. Stop it with Ctrl-C.")
-            app = create_health_app(Watch.of(home.database, home.settings))
-            await asyncio.gather(
-                serve_gateway(home, stop), serve_app(app, listening, stop, home.settings.stop_seconds)
-            )
+            await _work(home, listening, stop)
+
+
+async def _work(home: Home, listening: socket, stop: asyncio.Event) -> None:
+    """The gateway itself: its page on `listening`, its watcher and its jobs."""
+    from gateway.events import Events
+    from gateway.opening import announced
+    from gateway.serve import PAGE_STOP_SECONDS, address_of, serve_app, serve_gateway
+    from gateway.watch_limits import WATCH_LIMITS
+    from gateway.watching import Station
+    from gateway.web.app import create_page_app
+
+    terminal.say("The gateway works in the background. Stop it with Ctrl-C.")
+    terminal.say(
+        "It listens for your meters {listen} seconds in every {every}, or in every {attended} "
+        "while your page is open, and not at all while no meter is paired.",
+        listen=f"{WATCH_LIMITS.listen:g}",
+        every=f"{WATCH_LIMITS.listen + WATCH_LIMITS.rest:g}",
+        attended=f"{WATCH_LIMITS.listen + WATCH_LIMITS.rest_attended:g}",
+    )
+    station = Station(home, Events())
+    stop_seconds = min(home.settings.stop_seconds, PAGE_STOP_SECONDS)
+    own, port = listening.getsockname()[:2]
+    with announced(home.settings.home, address_of(own, port) or "") as announcement:
+        app = create_page_app(home, station, announcement)
+        await asyncio.gather(
+            serve_gateway(home, station, stop), serve_app(app, listening, stop, stop_seconds)
+        )
 
 
 async def _space(host: str, port: int, stop: asyncio.Event, tls: tuple[Path, Path] | None) -> None:
@@ -146,15 +173,17 @@ async def _space(host: str, port: int, stop: asyncio.Event, tls: tuple[Path, Pat
 
 async def _both(host: str, port: int, stop: asyncio.Event) -> None:
     from gateway.home import opened
-    from gateway.serve import listening_socket, serve_gateway, shelf_process
+    from gateway.serve import free_port, listening_socket, shelf_process
+    from gateway.settings import DEFAULT_GATEWAY_PORT
 
     listening_socket(host, port).close()  # a port in use is said here, in one sentence
-    async with shelf_process(host, port) as shelf, opened() as home:
-        ended = asyncio.create_task(shelf.wait())
-        ended.add_done_callback(lambda _: stop.set())
-        await serve_gateway(home, stop)
-        if shelf.returncode:
-            raise SystemExit(1)
+    with listening_socket(LOOPBACK, free_port(DEFAULT_GATEWAY_PORT)) as listening:
+        async with shelf_process(host, port) as shelf, opened() as home:
+            ended = asyncio.create_task(shelf.wait())
+            ended.add_done_callback(lambda _: stop.set())
+            await _work(home, listening, stop)
+            if shelf.returncode:
+                raise SystemExit(1)
 
 
 def enrol(
