@@ -22,6 +22,7 @@ from gateway.commands import (
     exporting,
     grants,
     installing,
+    opening,
     people,
     radio,
     readings,
@@ -51,6 +52,7 @@ def _passerelle(
 
 
 for group in (
+    opening,
     demonstration,
     radio,
     readings,
@@ -75,10 +77,10 @@ for group in (
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; alone, `passerelle` opens the person's page."""
     terminal.write_any_name()
     os.umask(0o077)  # what a command writes is a person's own
-    usage.run(app, _with_chosen_passcode(sys.argv[1:]))
+    usage.run(app, _with_chosen_passcode(sys.argv[1:] or ["open"]))
 
 
 def _with_chosen_passcode(arguments: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from gateway.api.health import Watch, watch
 from gateway.api.problems import BUSY, NOT_ALLOWED, NOT_FOUND, UNEXPECTED, Problem
 from gateway.home import Home
 from gateway.language import accepted_language, translate
+from gateway.opening import Announcement
 from gateway.watching import Station
 from gateway.web.app.errands import Errands
 from gateway.web.app.frame import locked
@@ -32,13 +33,23 @@ BODY_MAX: Final = 64 * 1024
 """A form of ours is a few fields and a note."""
 
 
-def create_page_app(home: Home, station: Station, sessions: Sessions | None = None) -> FastAPI:
-    """The page as an application, `/health` and `/metrics` beside it; every path is locked (`security`)."""
+def create_page_app(
+    home: Home,
+    station: Station,
+    announcement: Announcement | None = None,
+    *,
+    sessions: Sessions | None = None,
+) -> FastAPI:
+    """The page as an application, `/health` and `/metrics` beside it; every path is locked (`security`).
+
+    `announcement`: what this start said in its home (`opening.announced`); None: nobody is given a code.
+    """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.home = home
     app.state.station = station
     app.state.adding = Adding(station)
     app.state.errands = Errands(station)
+    app.state.announcement = announcement
     app.state.sessions = sessions = sessions or Sessions()
     _install_errors(app)
     watch(app, Watch.of(home.database, home.settings))

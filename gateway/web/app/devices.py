@@ -51,7 +51,7 @@ async def read(page: OwnPage, device_id: int) -> Response:
 
 @router.post(PLACE + "/{device_id}/clock")
 async def clock(page: OwnPage, device_id: int, how: Annotated[str, Form()] = "once") -> Response:
-    """Set its clock: `once`, at a reading now; `auto`, whenever it is plainly wrong; `tell`, not by itself."""
+    """Set its clock: `once`, at a reading now; `auto`, when it is plainly wrong; `tell`, not by itself."""
     device = await _device(page, device_id)
     policy = {"auto": ClockPolicy.AUTO, "tell": ClockPolicy.TELL}.get(how, device.clock_policy)
     if how == "once" and policy is ClockPolicy.NEVER:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from gateway.api.problems import not_found
 from gateway.language import accepted_language
+from gateway.opening import Announcement
 from gateway.web.app.pages import HEADERS, AnyPage, rendered, sessions_of
 from gateway.web.app.security import cookie_of
 from gateway.web.app.words import Words
@@ -39,6 +40,18 @@ async def open_page(request: Request, code: str = "") -> Response:
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, dict(HEADERS))
     answer.headers["Set-Cookie"] = cookie_of(token, request.scope["server"][1])
     return answer
+
+
+@router.post("/code")
+async def give_code(
+    request: Request, nonce: Annotated[str, Form()], proof: Annotated[str, Form()]
+) -> Response:
+    """A code for the program's own user, who proves to know the secret of the home (`gateway.opening`)."""
+    announcement: Announcement | None = request.app.state.announcement
+    if announcement is None or not announcement.accepts(proof, "ask", nonce):
+        raise not_found()
+    code = sessions_of(request).new_code()
+    return JSONResponse({"code": code, "proof": announcement.proof("code", nonce, code)})
 
 
 @router.post("/close")

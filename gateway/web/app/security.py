@@ -109,6 +109,8 @@ class Lock:
             raise _Refused(LOCKED)
         if path not in WITHOUT_TOKEN:
             _check_origin(scope, headers)
+        elif "origin" in headers or "sec-fetch-site" in headers:
+            raise _Refused(ELSEWHERE)  # a program sends neither: this is a page in a browser
         return session
 
 

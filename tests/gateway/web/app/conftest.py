@@ -21,6 +21,7 @@ from device_profiles.wire import DateTime
 from gateway.ble.virtual_radio import served_virtual_radio
 from gateway.events import Events
 from gateway.home import Home, opened
+from gateway.opening import announced
 from gateway.serve import serve_app
 from gateway.settings import Settings
 from gateway.watching import Station
@@ -89,8 +90,9 @@ class RunningPage:
             self.home: Home = await stack.enter_async_context(opened(settings))
             self.database: Database = self.home.database
             await self._empty()
+            self.announcement = stack.enter_context(announced(self.folder, self.url))
             self.station = Station(self.home, Events())
-            self.app = create_page_app(self.home, self.station, self.sessions)
+            self.app = create_page_app(self.home, self.station, self.announcement, sessions=self.sessions)
             self._loop.call_later(0, self._ready.set)
             await serve_app(self.app, self._socket, self._stop, 1)
 
