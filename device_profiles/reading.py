@@ -81,6 +81,22 @@ class Measurand(IntEnum):
     it goes wherever the measurement goes, so that a person can be asked."""
 
 
+DERIVED = frozenset(
+    {
+        Measurand.BODY_MASS_INDEX,
+        Measurand.BODY_FAT,
+        Measurand.BODY_MUSCLE,
+        Measurand.MUSCLE_MASS,
+        Measurand.FAT_FREE_MASS,
+        Measurand.SOFT_LEAN_MASS,
+        Measurand.BODY_WATER_MASS,
+        Measurand.BASAL_METABOLISM,
+        Measurand.GLUCOSE_TREND,
+    }
+)
+"""What a device computes of what it measured, by a formula of its own."""
+
+
 class Absent(IntEnum):
     """Why a quantity has no value (IEEE 11073-20601 special values of FLOAT and SFLOAT)."""
 
@@ -155,6 +171,8 @@ class TimeSource(IntEnum):
     """Only the order of the records is sure."""
     UNKNOWN = 4
     """The device did not know the time."""
+    PERSON = 5
+    """The person said when it was."""
 
     @property
     def slug(self) -> str:
