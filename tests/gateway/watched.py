@@ -99,7 +99,7 @@ class Watched:
 
 async def _until(condition: Callable[[], bool]) -> None:
     """A window of listening has no event: nobody but a test waits for one."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 
