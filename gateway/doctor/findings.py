@@ -162,7 +162,7 @@ DISK_FULL: Final = _bad(
 # Clock of this computer
 CLOCK: Final = _ok("clock", "The clock of this computer is set by the network.")
 CLOCK_UNKNOWN: Final = _ok(
-    "clock-unknown", "The clock of this computer shows {time}: compare it with a watch."
+    "clock-unknown", "This computer shows {time}: compare it with a watch."
 )
 CLOCK_BY_HAND: Final = _warn(
     "clock-by-hand",
