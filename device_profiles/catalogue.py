@@ -10,12 +10,32 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, NamedTuple
 
-from device_profiles.devices import accu_chek_guide, blood_pressure_cuff, glucose_meter
+from device_profiles.devices import (
+    accu_chek_guide,
+    blood_pressure_cuff,
+    body_composition_scale,
+    glucose_meter,
+    glucose_sensor,
+    heart_rate_sensor,
+    pulse_oximeter,
+    thermometer,
+    weight_scale,
+)
 from device_profiles.errors import DeviceError
 from device_profiles.profile import Advertisement, DeviceProfile
 
 ENTRY_POINT_GROUP: Final = "passerelle.profiles"
-BUILT_IN: Final = (glucose_meter.PROFILE, accu_chek_guide.PROFILE, blood_pressure_cuff.PROFILE)
+BUILT_IN: Final = (
+    glucose_meter.PROFILE,
+    accu_chek_guide.PROFILE,
+    blood_pressure_cuff.PROFILE,
+    weight_scale.PROFILE,
+    body_composition_scale.PROFILE,
+    thermometer.PROFILE,
+    pulse_oximeter.PROFILE,
+    heart_rate_sensor.PROFILE,
+    glucose_sensor.PROFILE,
+)
 
 
 class UnknownProfile(DeviceError):

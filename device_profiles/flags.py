@@ -20,37 +20,38 @@ class CuffFlag(IntFlag):
 
 
 class OximeterFlag(IntFlag):
-    """Measurement Status of 0x2A5E and 0x2A5F in bits 0–15, Device and Sensor Status from 16 on.
+    """Bits 5–15 of Measurement Status of 0x2A5E and 0x2A5F, then Device and Sensor Status from its bit 0 on.
 
-    PLXS 3.1.1.5 and 3.1.1.6. Of the latter the 15 bits that have a meaning are here: the whole is in `raw`.
+    PLXS 3.1.1.5 and 3.1.1.6. Both need 40 bits, of which 27 have a meaning; these fit, and all are in `raw`.
     """
 
-    MEASUREMENT_ONGOING = 1 << 5
-    EARLY_ESTIMATE = 1 << 6
-    VALIDATED = 1 << 7
-    FULLY_QUALIFIED = 1 << 8
-    FROM_STORAGE = 1 << 9
-    FOR_DEMONSTRATION = 1 << 10
-    FOR_TESTING = 1 << 11
-    CALIBRATION_ONGOING = 1 << 12
-    MEASUREMENT_UNAVAILABLE = 1 << 13
-    QUESTIONABLE = 1 << 14
-    INVALID = 1 << 15
-    EXTENDED_DISPLAY_UPDATE = 1 << 16
-    EQUIPMENT_MALFUNCTION = 1 << 17
-    SIGNAL_PROCESSING_IRREGULAR = 1 << 18
-    INADEQUATE_SIGNAL = 1 << 19
-    POOR_SIGNAL = 1 << 20
-    LOW_PERFUSION = 1 << 21
-    ERRATIC_SIGNAL = 1 << 22
-    NONPULSATILE_SIGNAL = 1 << 23
-    QUESTIONABLE_PULSE = 1 << 24
-    SIGNAL_ANALYSIS_ONGOING = 1 << 25
-    SENSOR_INTERFERENCE = 1 << 26
-    SENSOR_UNCONNECTED = 1 << 27
-    UNKNOWN_SENSOR = 1 << 28
-    SENSOR_DISPLACED = 1 << 29
-    SENSOR_MALFUNCTIONING = 1 << 30
+    MEASUREMENT_ONGOING = 1 << 0
+    EARLY_ESTIMATE = 1 << 1
+    VALIDATED = 1 << 2
+    FULLY_QUALIFIED = 1 << 3
+    FROM_STORAGE = 1 << 4
+    FOR_DEMONSTRATION = 1 << 5
+    FOR_TESTING = 1 << 6
+    CALIBRATION_ONGOING = 1 << 7
+    MEASUREMENT_UNAVAILABLE = 1 << 8
+    QUESTIONABLE = 1 << 9
+    INVALID = 1 << 10
+    EXTENDED_DISPLAY_UPDATE = 1 << 11
+    EQUIPMENT_MALFUNCTION = 1 << 12
+    SIGNAL_PROCESSING_IRREGULAR = 1 << 13
+    INADEQUATE_SIGNAL = 1 << 14
+    POOR_SIGNAL = 1 << 15
+    LOW_PERFUSION = 1 << 16
+    ERRATIC_SIGNAL = 1 << 17
+    NONPULSATILE_SIGNAL = 1 << 18
+    QUESTIONABLE_PULSE = 1 << 19
+    SIGNAL_ANALYSIS_ONGOING = 1 << 20
+    SENSOR_INTERFERENCE = 1 << 21
+    SENSOR_UNCONNECTED = 1 << 22
+    UNKNOWN_SENSOR = 1 << 23
+    SENSOR_DISPLACED = 1 << 24
+    SENSOR_MALFUNCTIONING = 1 << 25
+    SENSOR_DISCONNECTED = 1 << 26
 
 
 class SensorFlag(IntFlag):

@@ -112,6 +112,10 @@ class Layout:
         announced = (field.flag for field in self.fields if fields.get(field.name) is not None)
         return reduce(or_, announced, 0)
 
+    def size(self, flags: int) -> int:
+        """How many bytes the flags and the fields that they announce take."""
+        return self._shape(flags).struct.size
+
     def _flags_of(self, raw: bytes) -> int:
         if len(raw) <= self._wide:
             raise MalformedMeasurement("too_short")

@@ -80,6 +80,8 @@ class Source:
     meaning: Meaning
     indicated: bool = False
     stored: bool = False
+    live: bool = False
+    """Whether its values come again and again for as long as somebody listens."""
     has_contexts: bool = False
     """Whether contexts come beside its values (GLS only)."""
 
@@ -94,6 +96,8 @@ class RecordAccess:
     control_point: int = glucose.RECORD_ACCESS_CONTROL_POINT
     optional: bool = False
     """Whether such a device may have no control point, and then sends each measurement by itself."""
+    counted: bool = True
+    """Whether its sequence numbers count its records, so that one that lacks is one that is missing."""
     incremental: bool = True
     """Whether asking from a sequence number on is answered rightly; else all is read each time."""
 

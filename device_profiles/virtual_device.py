@@ -6,9 +6,9 @@ effects one after the other as fast as its link takes them. Faults are asked for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from device_profiles.devices import glucose_meter
@@ -29,7 +29,6 @@ from device_profiles.services import battery, current_time
 from device_profiles.services.battery import BatteryLevel
 from device_profiles.services.current_time import CurrentTime
 from device_profiles.services.device_information import DeviceInformation
-from device_profiles.services.glucose import GlucoseMeasurement
 from device_profiles.transcript import CaptureUnreadable, DeviceEvent, read_sessions
 from device_profiles.virtual_effects import (
     CharacteristicDeclaration,
@@ -44,6 +43,7 @@ from device_profiles.virtual_effects import (
 )
 from device_profiles.virtual_faults import NO_FAULTS, Faults, damaged
 from device_profiles.virtual_features import FEATURES
+from device_profiles.virtual_memory import StoredRecord, stored_record
 from device_profiles.virtual_records import Record, generated_records
 from device_profiles.wire import DateTime
 
@@ -74,19 +74,10 @@ EVERYTHING: Final = bytes([OpCode.REPORT, Operator.ALL])
 NOT_COMPLETED: Final = response(OpCode.REPORT, ResponseCode.PROCEDURE_NOT_COMPLETED).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A record as the control point chooses it and as the link carries it."""
-
-    sequence: int
-    user_facing_time: DateTime | None
-    frames: tuple[Frame, ...]
-
-
 class VirtualDevice:
     """A peripheral with one client at a time. `faults` may be changed between two requests."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a device is made of; all but two by name
         self,
         profile: DeviceProfile,
         records: Sequence[Record] = (),
@@ -96,12 +87,14 @@ class VirtualDevice:
         battery_percent: int = 80,
         protected: bool = True,
         capacity: int | None = None,
+        values: Mapping[int, bytes] = MappingProxyType({}),
         faults: Faults = NO_FAULTS,
     ) -> None:
         """Make a device.
 
         `clock` gives the time that a right clock of its person shows, without it the device has none;
-        `protected`: its records are only for who paired; `capacity`: how many records it keeps, the newest.
+        `protected`: its records are only for who paired; `capacity`: how many records it keeps, the newest;
+        `values`: what else can be read of it.
         """
         self.profile = profile
         self.name = profile.virtual_name
@@ -114,13 +107,14 @@ class VirtualDevice:
             **FEATURES,
             **information.characteristics(),
             battery.BATTERY_LEVEL: BatteryLevel(battery_percent).encode(),
+            **values,
         }
-        self._stored: list[_Stored] = []
+        self._stored: list[StoredRecord] = []
         self._capacity = capacity
         self._messages = 0
         self._ending: Indicate | Silence | None = None
         self._subscriptions: dict[int, int] = {}
-        self._server: Server[_Stored] = Server(self._memory)
+        self._server: Server[StoredRecord] = Server(self._memory)
         for record in records:
             self.add(record)
 
@@ -145,7 +139,7 @@ class VirtualDevice:
         for frames in groups:
             numbered = frames[0].value[1:3]
             sequence = int.from_bytes(numbered, "little") if len(numbered) == 2 else sequence
-            device._stored.append(_stored(sequence, frames))
+            device._stored.append(stored_record(sequence, frames))
         return device
 
     def add(self, record: Record) -> None:
@@ -159,7 +153,7 @@ class VirtualDevice:
         ]
         if record.context is not None and self.profile.records is not None:
             frames.append(Notify(self.profile.records.context, record.context))
-        self._stored.append(_stored(record.sequence, frames))
+        self._stored.append(stored_record(record.sequence, frames))
         if self._capacity is not None:
             del self._stored[: -self._capacity]
 
@@ -169,7 +163,7 @@ class VirtualDevice:
             each for each in self._stored if sequence is not None and each.sequence != sequence
         ]
 
-    def _memory(self) -> Sequence[_Stored]:
+    def _memory(self) -> Sequence[StoredRecord]:
         """The records in the order in which they are sent."""
         if self.faults.by_number:
             return sorted(self._stored, key=lambda each: each.sequence)
@@ -244,15 +238,22 @@ class VirtualDevice:
             raise LinkDropped
         access = self.profile.records
         self._subscriptions[uuid] = value
+        source = self.profile.source_of(uuid)
+        if source is not None and (source.live or not self._gives_when_asked()):
+            return self._lasting(self._pushed(source)) if self._listened_to(source) else iter(())
         if access is None:
-            source = self.profile.source_of(uuid)
-            listened = source is not None and self._listened_to(source)
-            return self._lasting(self._pushed(source)) if source is not None and listened else iter(())
+            return iter(())
         self._server.configured = bool(
             self._listened_to(self.profile.sources[0])
             and self._subscriptions.get(access.control_point, 0) & INDICATIONS
         )
         return iter(())
+
+    def _gives_when_asked(self) -> bool:
+        access = self.profile.records
+        return access is not None and any(
+            access.control_point in offered for offered in self.profile.offer.values()
+        )
 
     def _listened_to(self, source: Source) -> bool:
         wanted = INDICATIONS if source.indicated else NOTIFICATIONS
@@ -270,7 +271,7 @@ class VirtualDevice:
                 break
             yield from self._faulty(record.frames, sent + 1)
             self._stored.remove(record)
-        if not self._stored or self.faults.disconnect_after is not None:
+        if (own and not self._stored) or self.faults.disconnect_after is not None:
             self.disconnected()
             yield Disconnect()
 
@@ -328,7 +329,7 @@ class VirtualDevice:
         self._server.disconnected()
         self._messages = 0
 
-    def _effects(self, actions: Iterator[Send[_Stored] | Answer], *, reports: bool) -> Iterator[Effect]:
+    def _effects(self, actions: Iterator[Send[StoredRecord] | Answer], *, reports: bool) -> Iterator[Effect]:
         late: list[Frame] = []
         for sent, action in enumerate(actions):
             if reports and self.faults.disconnect_after == sent:
@@ -375,17 +376,6 @@ class VirtualDevice:
             sent = frame if self._is_context(frame) else damaged(frame, faults, number)
             for _ in range(2 if faults.duplicate else 1):
                 yield sent
-
-
-def _stored(sequence: int, frames: Sequence[Frame]) -> _Stored:
-    try:
-        measurement = GlucoseMeasurement.decode(frames[0].value)
-        base = measurement.base_time.as_if_utc()
-        offset = timedelta(minutes=measurement.time_offset_min or 0)
-        shown = None if base is None else DateTime.of(base + offset)
-    except (MalformedMeasurement, OverflowError):
-        shown = None
-    return _Stored(sequence, shown, tuple(frames))
 
 
 def from_transcript(

@@ -41,6 +41,8 @@ TIME_SOURCE: Final = f"{OURS}:time-source"
 """Extension of the time: how it is known, where it is not simply the device's."""
 EXCLUDED: Final = f"{OURS}:excluded"
 """Extension: the person left the reading out of their statistics."""
+DERIVED_EXTENSION: Final = f"{OURS}:derived"
+"""Extension: the device computed it of what it measured, by a formula of its own."""
 FIELD: Final = f"{OURS}:field"
 """Which field of the context, or which measurand, a component is."""
 STATUS: Final = f"{OURS}:status"
@@ -202,13 +204,28 @@ MEASURANDS: Final[Mapping[Measurand, tuple[Coding, ...]]] = {
         mdc(2, 57680, "MDC_RATIO_MASS_BODY_LEN_SQ"),
     ),
     Measurand.BODY_TEMPERATURE: (loinc("8310-5", "Body temperature"), mdc(2, 19292, "MDC_TEMP_BODY")),
+    Measurand.BODY_FAT: (
+        loinc("41982-0", "Percentage of body fat Measured"),
+        mdc(2, 57676, "MDC_BODY_FAT"),
+    ),
+    Measurand.BODY_MUSCLE: (mdc(2, 57700, "MDC_BODY_MUSCLE"),),
+    Measurand.MUSCLE_MASS: (mdc(2, 57704, "MDC_MASS_BODY_MUSCLE"),),
+    Measurand.FAT_FREE_MASS: (mdc(2, 57684, "MDC_MASS_BODY_FAT_FREE"),),
+    Measurand.SOFT_LEAN_MASS: (mdc(2, 57688, "MDC_MASS_BODY_SOFT_LEAN"),),
+    Measurand.BODY_WATER_MASS: (mdc(2, 57692, "MDC_BODY_WATER"),),
+    Measurand.BASAL_METABOLISM: (mdc(2, 57696, "MDC_BASAL_METABOLISM"),),
+    Measurand.PULSE_AMPLITUDE: (mdc(2, 19248, "MDC_SAT_O2_QUAL"),),
+    Measurand.GLUCOSE_TREND: (mdc(2, 29400, "MDC_CONC_GLU_TREND"),),
     Measurand.OXYGEN_SATURATION: (
         loinc("2708-6", "Oxygen saturation in Arterial blood"),
         loinc("59408-5", "Oxygen saturation in Arterial blood by Pulse oximetry"),
         mdc(2, 19384, "MDC_PULS_OXIM_SAT_O2"),
     ),
 }
-"""What a quantity is called when it is a component, or the only one."""
+"""What a quantity is called when it is a component, or the only one.
+
+What has no code here (impedance, the quality of a sensor, energy, the user's index) has only ours.
+"""
 
 BLOOD_PRESSURE_PANEL: Final = (
     loinc("85354-9", "Blood pressure panel with all children optional"),
@@ -226,6 +243,7 @@ INTERNATIONAL_ROWS: Final[Rows] = {
         for kind, measurand, unit, text in (
             (Kind.BODY_WEIGHT, Measurand.BODY_WEIGHT, "kg", "kg"),
             (Kind.BODY_WEIGHT, Measurand.BODY_WEIGHT, "[lb_av]", "lb"),
+            (Kind.BODY_COMPOSITION, Measurand.BODY_FAT, "%", "%"),
             (Kind.BODY_TEMPERATURE, Measurand.BODY_TEMPERATURE, "Cel", "°C"),
             (Kind.BODY_TEMPERATURE, Measurand.BODY_TEMPERATURE, "[degF]", "°F"),
             (Kind.OXYGEN_SATURATION, Measurand.OXYGEN_SATURATION, "%", "%"),
@@ -241,7 +259,7 @@ FIRST_MEASURAND: Final[Mapping[Kind, Measurand]] = {
     Kind.KETONE: Measurand.KETONE,
     Kind.BLOOD_PRESSURE: Measurand.SYSTOLIC,
     Kind.BODY_WEIGHT: Measurand.BODY_WEIGHT,
-    Kind.BODY_COMPOSITION: Measurand.BODY_WEIGHT,
+    Kind.BODY_COMPOSITION: Measurand.BODY_FAT,
     Kind.BODY_TEMPERATURE: Measurand.BODY_TEMPERATURE,
     Kind.OXYGEN_SATURATION: Measurand.OXYGEN_SATURATION,
     Kind.HEART_RATE: Measurand.PULSE_RATE,
@@ -253,6 +271,7 @@ DEVICE_SPECIALIZATIONS: Final[Mapping[Kind, Coding]] = {
     Kind.INTERSTITIAL_GLUCOSE: mdc(8, 4121, "MDC_DEV_SPEC_PROFILE_CGM"),
     Kind.BLOOD_PRESSURE: mdc(8, 4103, "MDC_DEV_SPEC_PROFILE_BP"),
     Kind.BODY_WEIGHT: mdc(8, 4111, "MDC_DEV_SPEC_PROFILE_SCALE"),
+    Kind.BODY_COMPOSITION: mdc(8, 4117, "MDC_DEV_SPEC_PROFILE_BCA"),
     Kind.BODY_TEMPERATURE: mdc(8, 4104, "MDC_DEV_SPEC_PROFILE_TEMP"),
     Kind.OXYGEN_SATURATION: mdc(8, 4100, "MDC_DEV_SPEC_PROFILE_PULS_OXIM"),
 }
@@ -301,12 +320,32 @@ STATUS_BITS_OF: Final[Mapping[type[IntFlag], StatusBits]] = {
     Flag: StatusBits(128 * 65536 + 29144, 11),
 }
 
-BODY_SITES: Final[Mapping[int, Coding]] = {
+BLOOD_SITES: Final[Mapping[int, Coding]] = {
     1: mdc(128, 29240, "MDC_CTXT_GLU_SAMPLELOCATION_FINGER"),
     2: mdc(128, 29244, "MDC_CTXT_GLU_SAMPLELOCATION_AST"),
     3: mdc(128, 29248, "MDC_CTXT_GLU_SAMPLELOCATION_EARLOBE"),
 }
 """By the sample location of 0x2A18: only those that are a place on the body (4 is the control solution)."""
+
+TEMPERATURE_SITES: Final[Mapping[int, Coding]] = {
+    1: mdc(2, 57380, "MDC_TEMP_AXILLA"),
+    2: mdc(2, 19292, "MDC_TEMP_BODY"),
+    3: mdc(2, 57356, "MDC_TEMP_EAR"),
+    4: mdc(2, 57360, "MDC_TEMP_FINGER"),
+    5: mdc(2, 57384, "MDC_TEMP_GIT"),
+    6: mdc(2, 57352, "MDC_TEMP_ORAL"),
+    7: mdc(2, 57348, "MDC_TEMP_RECT"),
+    8: mdc(2, 57376, "MDC_TEMP_TOE"),
+    9: mdc(2, 19320, "MDC_TEMP_TYMP"),
+}
+"""By the number of 0x2A1D; HL7 PHD names the place in the code of the temperature, so these are its codes."""
+
+
+def body_site(kind: Kind, location: int) -> Coding | None:
+    """Where it was measured, by the number of a reading's sample; None where there is no code for it."""
+    if kind is Kind.BODY_TEMPERATURE:
+        return TEMPERATURE_SITES.get(location)
+    return None if kind is Kind.HEART_RATE else BLOOD_SITES.get(location)
 
 
 class Field(NamedTuple):

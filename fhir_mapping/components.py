@@ -11,12 +11,13 @@ from enum import IntFlag
 from functools import lru_cache
 from typing import Final
 
-from device_profiles.reading import Absent, Context, Quantity
+from device_profiles.reading import DERIVED, Absent, Context, Measurand, Quantity
 from fhir_mapping.codes import (
     ABSENT,
     ABSENT_OURS,
     ABSENT_REASON,
     CARBOHYDRATE,
+    DERIVED_EXTENSION,
     EXERCISE,
     EXERCISE_DURATION,
     EXERCISE_OVERRUN,
@@ -41,7 +42,10 @@ from fhir_mapping.text import number, shifted
 
 Json = dict[str, object]
 
-UNIT_TEXT: Final = {"mm[Hg]": "mmHg", "[lb_av]": "lb", "Cel": "°C", "[degF]": "°F", "kg/m2": "kg/m²"}
+UNIT_TEXT: Final = {"mm[Hg]": "mmHg", "[lb_av]": "lb", "Cel": "°C", "[degF]": "°F", "kg/m2": "kg/m²"} | {
+    "[in_i]": "in",
+    "Ohm": "Ω",
+}
 MASS: Final = {"kg": ("mg", 6), "L": ("mL", 3)}
 """How a medication is written, by the unit its flag gives: the power of ten is exact."""
 
@@ -84,9 +88,17 @@ def value(of: Quantity, text: str | None = None) -> Json:
 def of_quantities(quantities: tuple[Quantity, ...]) -> list[Json]:
     """A component for each quantity."""
     return [
-        {"code": _code(one.of.name.lower().replace("_", "-"), *MEASURANDS.get(one.of, ())), **value(one)}
+        {
+            **_derived(one.of),
+            "code": _code(one.of.name.lower().replace("_", "-"), *MEASURANDS.get(one.of, ())),
+            **value(one),
+        }
         for one in quantities
     ]
+
+
+def _derived(of: Measurand) -> Json:
+    return {"extension": [{"url": DERIVED_EXTENSION, "valueBoolean": True}]} if of in DERIVED else {}
 
 
 def of_flags(flags: int, meaning: type[IntFlag]) -> list[Json]:

@@ -10,11 +10,21 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNITS, UNKNOWN_DATE, UNKNOWN_TIME, Device, Kind, ReadingSeries, TimeSource
+from device_profiles.reading import (
+    DERIVED,
+    UNITS,
+    UNKNOWN_DATE,
+    UNKNOWN_TIME,
+    Device,
+    Kind,
+    ReadingSeries,
+    TimeSource,
+)
 from fhir_mapping import times
 from fhir_mapping.codes import (
     ABSENT_REASON_EXTENSION,
-    BODY_SITES,
+    DERIVED_EXTENSION,
+    FIRST_MEASURAND,
     PHD,
     PHD_IDENTIFIER,
     READING,
@@ -22,6 +32,7 @@ from fhir_mapping.codes import (
     SAMPLE_TYPE,
     TIME_SOURCE,
     Row,
+    body_site,
 )
 from fhir_mapping.dialects import Dialect
 from fhir_mapping.identifiers import device_digest, is_file, phd_prefix
@@ -133,7 +144,7 @@ def templates_of(
         about = _about(case, row, versioned=versioned)
         pieces = _resource(case, about, key, phd, _middle(case, row, device, who), _end(case, device, where))
         pieces = _entry(form, pieces, address.prefix("Observation"), key, _key_end(case))
-        templates.append(Template(row, tuple(pieces), _sample_extensions(case), phd is not None))
+        templates.append(Template(row, tuple(pieces), _extensions(case), phd is not None))
     return templates, which
 
 
@@ -245,15 +256,19 @@ def _about_time(case: Case) -> dict[str, object]:
 
 def _end(case: Case, device: Device, reference: str) -> bytes:
     """After the value: where the sample was taken, and by which device."""
-    site = BODY_SITES.get(case.sample >> 4) if case.sample >= 0 else None
+    site = body_site(case.kind, case.sample >> 4) if case.sample >= 0 else None
     place: dict[str, object] = {} if site is None else {"bodySite": {"coding": [site.json()]}}
     return members({**place, "device": {"reference": reference, "display": name_of(device)}})
 
 
-def _sample_extensions(case: Case) -> tuple[Mapping[str, object], ...]:
+def _extensions(case: Case) -> tuple[Mapping[str, object], ...]:
+    """That the value is derived, and the sample's two numbers."""
+    derived = ({"url": DERIVED_EXTENSION, "valueBoolean": True},)
+    first = derived if FIRST_MEASURAND[case.kind] in DERIVED else ()
     if case.sample < 0:
-        return ()
+        return first
     return (
+        *first,
         {"url": SAMPLE_TYPE, "valueInteger": case.sample & 0x0F},
         {"url": SAMPLE_LOCATION, "valueInteger": case.sample >> 4},
     )

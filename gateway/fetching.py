@@ -59,7 +59,9 @@ class Fetch:
         self.mark = mark
         self.complete = False
         self._full = full
-        self._numbered = reader.fetches  # what comes by itself has no number to ask from
+        access = reader.connection.profile.records
+        # What comes by itself has no number to ask from, and not every number counts records.
+        self._numbered = reader.fetches and access is not None and access.counted
         reader.unannounced = frozenset() if full or mark is None else mark.records
 
     async def run(self) -> None:
@@ -111,6 +113,7 @@ class Fetch:
             present=frozenset(number for number in present if number is not None),
             # One record alone does not say in which direction the rest would have come.
             oldest_first=numbering.goes_forward(distinct) and (len(distinct) > 1 or again > 0),
+            cut_off=self.reader.connection.lost.done(),
         )
 
 
@@ -131,6 +134,8 @@ class Fetched:
     present: frozenset[int]
     """Also of what came and could not be read."""
     oldest_first: bool
+    cut_off: bool
+    """Whether the link had ended: what was still to come could not."""
 
     def standing(self, cursor: int | None, stored: Stored, kept_aside: Collection[bytes]) -> Standing:
         """Where the device's numbers stand now, and what is missing in them.
@@ -142,8 +147,9 @@ class Fetched:
         """
         mark_came = self.mark_came and self.mark is not None and self.mark.sequence == cursor
         certain = self.complete or (self.oldest_first and (cursor is None or mark_came))
-        held = set(self._to_read_again(stored, kept_aside))
-        if not self.numbers or not certain or None in held:
+        again = set(self._to_read_again(stored, kept_aside))
+        held = {number for number in again if number is not None}
+        if not self.numbers or not certain or len(held) < len(again):
             return Standing(None)
         return numbering.standing(
             cursor,
@@ -158,7 +164,8 @@ class Fetched:
         """Numbers; None where a frame does not even tell its number."""
         waiting = self.arrived.expected_contexts
         for reading in self.arrived.readings:
-            if reading.identity.sequence in waiting and reading.context is None and not stored(reading):
+            lacks = reading.identity.sequence in waiting and reading.context is None
+            if lacks and (self.cut_off or not stored(reading)):
                 yield reading.identity.sequence
         for frame in self.arrived.refused:
             if frame.characteristic not in CONTROL_POINTS and frame.raw not in kept_aside:

@@ -41,17 +41,24 @@ NOT_HEARD: Final = Heard()
 class Meaning(Protocol):
     """What the values of one characteristic mean."""
 
+    def parts(self, raw: bytes) -> tuple[bytes, ...]:
+        """The measurements in a value, in its order: each is read, or refused, by itself."""
+
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
-        """The readings in a value, in its order. Raises MalformedMeasurement."""
+        """The readings of one measurement. Raises MalformedMeasurement."""
 
     def continues(self, raw: bytes) -> bool:
         """Whether the rest of the measurement comes in another value, which is to be put behind this one."""
 
 
 class InOneValue:
-    """A meaning whose measurements are whole in each value."""
+    """A meaning whose measurements are whole in each value, one in each."""
 
     __slots__ = ()
+
+    def parts(self, raw: bytes) -> tuple[bytes, ...]:
+        """The value itself."""
+        return (raw,)
 
     def continues(self, raw: bytes) -> bool:
         """Never."""

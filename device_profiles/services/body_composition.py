@@ -81,6 +81,11 @@ class BodyCompositionMeasurement:
             raise MalformedMeasurement("vendor_format")
         return cls(*_MEASUREMENT.read(raw))
 
+    @staticmethod
+    def size(flags: int) -> int:
+        """How many bytes a value with these flags takes."""
+        return _MEASUREMENT.size(flags)
+
     def encode(self) -> bytes:
         """Write the bytes. Raises ValueError where flags and fields disagree or a value does not fit."""
         return _MEASUREMENT.write(self.flags, self)

@@ -59,7 +59,8 @@ class Arrivals:
             if source.meaning.continues(raw):
                 self._begun[source.characteristic] = raw
                 return
-        self._take(source, raw)
+        for part in source.meaning.parts(raw):
+            self._take(source, part)
 
     def _take(self, source: Source, raw: bytes) -> None:
         """A whole measurement, or what there is of one."""

@@ -54,6 +54,10 @@ class Limits:
     paused 40 ms at most and began after 45 ms; GLS allows 30 s, which nobody watches to its end. What had
     arrived is stored, so giving up early costs a second run and no record."""
 
+    stream: float = 30.0
+    """How long a sensor that is worn and sends a value every second is listened to: a rate or a saturation
+    needs a dozen seconds to settle, and whoever waits beside it should see it end."""
+
     context: float = 1.0
     """For contexts that were announced and are still missing when the meter says that it has finished. A
     context comes right after its measurement (GLS §3.2); one that is late comes within a few connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
@@ -69,26 +70,40 @@ class RecordReader:
         for uuid in connection.profile.reads_before:
             if (value := await connection.read(uuid)) is not None:
                 self._read_before[uuid] = value
-        first, *others = connection.profile.sources
-        sources = [first, *(source for source in others if connection.has(source.characteristic))]
-        if others and len(sources) > 1 and not connection.has(first.characteristic):
-            sources.remove(first)
-        for source in sources:
-            await connection.subscribe(source.characteristic, self._taking(source))
+        first, *others = self._sources()
+        await connection.subscribe(first.characteristic, self._taking(first))
         if not self.fetches:
+            with suppress(ConnectionLost):  # it may have said all, and goodbye, already
+                for source in others:
+                    await connection.subscribe(source.characteristic, self._taking(source))
             return
+        for source in others:
+            await connection.subscribe(source.characteristic, self._taking(source))
         if connection.has(self._access.context):
             await connection.subscribe(self._access.context, self._on_context)
         await connection.subscribe(self._access.control_point, self._on_indication)
 
+    def _sources(self) -> list[Source]:
+        """What to listen to: what the device has; of a stream only where it has nothing else.
+
+        Where it has nothing, its first: the attempt says so.
+        """
+        first, *others = self._connection.profile.sources
+        found = [each for each in (first, *others) if self._connection.has(each.characteristic)]
+        return [each for each in found if not each.live] or found or [first]
+
     async def listen(self) -> None:
         """Take what a device sends by itself, until it has been silent for long or has ended the connection.
 
-        A device that has sent everything mostly says goodbye: that is no error.
+        A device that has sent everything mostly says goodbye: that is no error. One that is worn sends on and
+        on: of a stream a while is taken.
         """
-        lost = self._connection.lost
+        lost, limits = self._connection.lost, self._connection.limits
+        streams = all(source.live for source in self._sources())
+        end = self._loop.time() + limits.stream if streams else math.inf
+        self._heard_at = self._loop.time()
         while not lost.done():
-            left = self._heard_at + self._connection.limits.silence - self._loop.time()
+            left = min(self._heard_at + limits.silence, end) - self._loop.time()
             if left <= 0:
                 return
             await asyncio.wait({lost}, timeout=left)

@@ -12,6 +12,7 @@ from uuid import UUID
 import numpy as np
 import orjson
 
+from device_profiles.flags import flags_of
 from device_profiles.reading import (
     NO_FLAGS,
     UNITS,
@@ -204,6 +205,45 @@ def _by_kind() -> Iterator[tuple[str, Placed]]:
                 yield f"{kind.slug}-{unit}-{name}", Placed(said)
 
 
+FURTHER = {
+    Kind.BODY_WEIGHT: (("BODY_MASS_INDEX", "24.3", "kg/m2"), ("BODY_HEIGHT", "67.5", "[in_i]")),
+    Kind.BODY_COMPOSITION: (
+        ("BODY_MUSCLE", "40.7", "%"),
+        ("MUSCLE_MASS", "31.2", "kg"),
+        ("FAT_FREE_MASS", "119.9", "[lb_av]"),
+        ("SOFT_LEAN_MASS", "61.18", "kg"),
+        ("BODY_WATER_MASS", "43.25", "kg"),
+        ("IMPEDANCE", "452.0", "Ohm"),
+        ("BASAL_METABOLISM", "6879", "kJ"),
+        ("BODY_WEIGHT", "79.96", "kg"),
+    ),
+    Kind.OXYGEN_SATURATION: (("PULSE_RATE", "64", "/min"), ("PULSE_AMPLITUDE", "8.7", "%")),
+    Kind.HEART_RATE: (("ENERGY_EXPENDED", "120", "kJ"),),
+    Kind.INTERSTITIAL_GLUCOSE: (("GLUCOSE_TREND", "-1.5", "mg/dL/min"), ("SENSOR_QUALITY", "97", "%")),
+    Kind.BLOOD_PRESSURE: (),
+    Kind.BODY_TEMPERATURE: (),
+}
+
+
+def _by_device() -> Iterator[tuple[str, Placed]]:
+    """What each family of devices says beside its first number: further ones, status bits, places."""
+    units = {kind: unit for kind, sample, unit in INTERNATIONAL_ROWS if sample is None}
+    for kind, told in FURTHER.items():
+        unit = units[kind]
+        others = [Quantity(Measurand[name], Decimal(value), code) for name, value, code in told]
+        if kind is Kind.BLOOD_PRESSURE:
+            others = list(BLOOD_PRESSURE)
+        others.append(Quantity(Measurand.USER_INDEX, Decimal(2), "1"))
+        plain = reading(kind, VALUES[unit], unit, sample=None, others=tuple(others))
+        yield f"{kind.slug}-whole", Placed(plain)
+        absent = tuple(replace(one, value=None, absent=Absent.NOT_A_NUMBER) for one in others)
+        yield f"{kind.slug}-absent", Placed(replace(plain, quantities=(plain.quantities[0], *absent)))
+        for bit in range(31):
+            yield f"{kind.slug}-flag-{bit}", Placed(replace(plain, flags=flags_of(kind, -1)(1 << bit)))
+        for place in range(16) if kind in (Kind.BODY_TEMPERATURE, Kind.HEART_RATE) else ():
+            yield f"{kind.slug}-place-{place}", Placed(replace(plain, sample=Sample(0, place)))
+
+
 def _by_circumstance() -> Iterator[tuple[str, Placed]]:
     plain = Placed(reading())
     for bit in range(16):
@@ -227,7 +267,7 @@ def _by_circumstance() -> Iterator[tuple[str, Placed]]:
 def international() -> dict[str, Placed]:
     """Every example, by name."""
     by_context = ((f"context-{name}", Placed(reading(context=one))) for name, one in contexts())
-    return dict((*_by_sample(), *_by_kind(), *by_context, *_by_circumstance()))
+    return dict((*_by_sample(), *_by_kind(), *_by_device(), *by_context, *_by_circumstance()))
 
 
 def ans() -> dict[str, Placed]:

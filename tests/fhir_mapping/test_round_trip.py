@@ -15,7 +15,6 @@ from device_profiles.reading import (
     Absent,
     Context,
     Flag,
-    Kind,
     Measurand,
     Quantity,
     Reading,
@@ -66,11 +65,9 @@ def readings(draw: st.DrawFn) -> Reading:
     kind, _, unit = draw(st.sampled_from(sorted(key for key in INTERNATIONAL_ROWS if key[1] is None)))
     others = draw(
         st.lists(
-            st.sampled_from([of for of in Measurand if of > 3 and of is not FIRST_MEASURAND[kind]]),
+            st.sampled_from([of for of in Measurand if of is not FIRST_MEASURAND[kind]]),
             unique=True,
         )
-        if kind is Kind.BLOOD_PRESSURE
-        else st.just([])
     )
     first = draw(quantities(FIRST_MEASURAND[kind], unit))
     moment = draw(st.datetimes(datetime(1582, 1, 1), datetime(9999, 12, 31)))  # noqa: DTZ001

@@ -11,7 +11,7 @@ from device_profiles import catalogue
 from device_profiles.reading import Kind, Measurand
 from device_profiles.services.device_information import DeviceInformation
 from device_profiles.virtual_device import Faults, VirtualDevice
-from device_profiles.virtual_measurements import generated
+from device_profiles.virtual_measurements import generated, session_values
 from fhir_mapping.observation import render
 from fhir_mapping.opaque import ReadingIds
 from gateway.spreadsheet import to_csv
@@ -34,6 +34,7 @@ def device(name: str, count: int, **faults: int) -> VirtualDevice:
         generated(profile, count, start=START),
         information=DeviceInformation("Acme", profile.title, "SN-1"),
         clock=local_time,
+        values=session_values(START, 60),
         faults=Faults(**faults),
     )
 
@@ -66,3 +67,26 @@ async def test_a_cuff_sends_each_measurement_once_and_all_its_numbers_arrive(tmp
     rows = to_csv(series).splitlines()
     assert len(rows) == 4
     assert "diastolic=" in rows[1]
+
+
+KINDS = {
+    "weight-scale": {Kind.BODY_WEIGHT, Kind.BODY_COMPOSITION},
+    "body-composition-scale": {Kind.BODY_WEIGHT, Kind.BODY_COMPOSITION},
+    "thermometer": {Kind.BODY_TEMPERATURE},
+    "pulse-oximeter": {Kind.OXYGEN_SATURATION},
+    "heart-rate-sensor": {Kind.HEART_RATE},
+    "glucose-sensor": {Kind.INTERSTITIAL_GLUCOSE},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_each_family_is_stored_once_and_every_reading_is_an_observation_and_a_row(
+    tmp_path, storing, name
+):
+    async with bench(tmp_path, device(name, 6)) as at:
+        assert (await once(at, storing)).stored == 6
+        assert (await once(at, storing)).stored == 0
+    series = await stored(storing)
+    assert set(series.kind.tolist()) == KINDS[name]
+    assert len(json.loads(b"[%s]" % render(series, IDS))) == 6
+    assert len(to_csv(series).splitlines()) == 7
