@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ from device_profiles.profile import DeviceProfile
 from device_profiles.services import glucose
 from device_profiles.services.device_information import DeviceInformation
 from device_profiles.transcript import read_sessions
-from device_profiles.virtual_device import Record, VirtualDevice, from_transcript, generated_records
+from device_profiles.virtual_device import Record, VirtualDevice, from_transcript
+from device_profiles.virtual_measurements import generated, session_values, spanned
 from device_profiles.wire import DateTime
 from gateway import terminal
 from gateway.ble.virtual_radio import served_virtual_radio
 from gateway.file_errors import why
 
 DEFAULT_RECORDS = 30
-RECORDS_A_DAY = 5
 
 
 class CaptureMissing(PasserelleError):
@@ -58,12 +59,6 @@ def captured_records(capture: object) -> tuple[Record, ...]:
     return tuple(records.values())
 
 
-def recent_records(count: int, first_sequence: int = 1) -> tuple[Record, ...]:
-    """Made-up finger-stick records that end about now on the local clock."""
-    start = datetime.now().astimezone() - timedelta(days=count / RECORDS_A_DAY)
-    return tuple(generated_records(count, first_sequence=first_sequence, start=DateTime.of(start)))
-
-
 def information_of(profile: DeviceProfile, serial: str = "VIRTUAL-1") -> DeviceInformation:
     """What a virtual meter says of itself: plainly that it is one."""
     return DeviceInformation(
@@ -79,29 +74,41 @@ def virtual_meter_of(
         (device, *_) = from_transcript(read_capture(records), profile)
         device.protected = True
         return device
+    count = DEFAULT_RECORDS if generate is None else generate
+    start = datetime.now().astimezone() - spanned(profile, count)
+    offset = start.utcoffset() or timedelta()
     return VirtualDevice(
         profile,
-        recent_records(DEFAULT_RECORDS if generate is None else generate),
+        generated(profile, count, start=DateTime.of(start)),
         information=information_of(profile, serial),
         clock=lambda: datetime.now().astimezone(),
+        values=session_values(DateTime.of(start), int(offset.total_seconds()) // 60),
     )
 
 
 async def serve_virtual_meter(
-    profile_name: str, records: Path | None, generate: int | None, port: int, serial: str, stop: asyncio.Event
+    profile_names: Sequence[str],
+    records: Path | None,
+    generate: int | None,
+    port: int,
+    serial: str,
+    stop: asyncio.Event,
 ) -> None:
-    """Advertise a meter until `stop`, telling on the terminal how to reach it and what it shows."""
-    device = virtual_meter_of(catalogue.by_name(profile_name), records, generate, serial)
+    """Advertise meters until `stop`, telling on the terminal how to reach them and what they show."""
+    profiles = [catalogue.by_name(name) for name in profile_names]
+    devices = [virtual_meter_of(profile, records, generate, serial) for profile in profiles]
 
     def on_passkey(_: VirtualDevice, digits: str) -> None:
         terminal.say("The meter shows the passkey {digits}", digits=digits)
 
-    async with served_virtual_radio([device], port, on_passkey=on_passkey) as taken:
-        terminal.say(
-            "A virtual meter named {name} holds {count} records.", name=device.name, count=len(device)
-        )
+    async with served_virtual_radio(devices, port, on_passkey=on_passkey) as taken:
+        for device in devices:
+            terminal.say(
+                "A virtual meter named {name} holds {count} records.", name=device.name, count=len(device)
+            )
         terminal.say("In another terminal:")
         print(f"  export PASSERELLE_BLE=bumble:tcp-client:127.0.0.1:{taken}", flush=True)  # noqa: T201
-        print(f"  passerelle pair '{device.name}' --patient NAME", flush=True)  # noqa: T201
+        for device in devices:
+            print(f"  passerelle pair '{device.name}' --patient NAME", flush=True)  # noqa: T201
         terminal.say("Stop it with Ctrl-C.")
         await stop.wait()

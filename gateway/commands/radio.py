@@ -245,7 +245,9 @@ def _device(stored: Any) -> dict[str, Any]:
 
 
 def virtual_meter(
-    profile: Annotated[str, typer.Option(help="The profile of the meter.")] = "glucose-meter",
+    profile: Annotated[
+        list[str] | None, typer.Option(help="The profile of the meter; several make several meters.")
+    ] = None,
     records: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The records of a captured sync.")
     ] = None,
@@ -262,6 +264,6 @@ def virtual_meter(
         from gateway.virtual_meter import serve_virtual_meter
 
         stop = stop_on_signals()
-        await serve_virtual_meter(profile, records, generate, port, serial, stop)
+        await serve_virtual_meter(profile or ["glucose-meter"], records, generate, port, serial, stop)
 
     terminal.run(command())
