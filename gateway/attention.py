@@ -70,6 +70,11 @@ class Attention:
         self._began = None
         self._anew = True
 
+    def mended(self) -> None:
+        """Somebody used the radio, and may have ended what was wrong: a failed read is tried again now."""
+        if self._failures:
+            self._failures, self.next_try = 0, None
+
     def woke(self) -> None:
         """The laptop slept: nobody knows what was said meanwhile, and every wait is over."""
         self._last_heard = self._began = self.next_try = None

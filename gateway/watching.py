@@ -107,6 +107,7 @@ class Station:
             try:
                 yield radio
             finally:
+                self._mended()
                 self.known_changed()
 
     async def sync_now(self, device: DeviceKey | None = None) -> tuple[SyncOutcome, ...]:
@@ -180,6 +181,7 @@ class Station:
                 if self._handed_over:  # who had it may have added a device, or read one
                     self._handed_over, self._known_until = False, 0.0
                     await self._know()
+                    self._mended()
                 self._become(RadioState.WATCHING)
                 self._radio_failures = 0
                 return await self._listen_and_read(radio)
@@ -293,6 +295,10 @@ class Station:
             known[key] = meter
         self._meters = known
         self._known_until = monotonic() + self._limits.known
+
+    def _mended(self) -> None:
+        for meter in self._meters.values():
+            meter.attention.mended()
 
     def _open(self) -> AbstractAsyncContextManager[Radio]:
         settings = self.home.settings
