@@ -88,7 +88,10 @@ def plan(program: Program, environment: Mapping[str, str], home: Path, *, user_m
 def unit(program: Program) -> str:
     """The systemd unit."""
     settings = (f"Environment={_unit_word(f'{name}={value}')}\n" for name, value in program.settings.items())
-    command = " ".join(_unit_word(word, dollar="$$") for word in (*program.command, "serve"))
+    # systemd takes no such letter in the name of what it starts, and any in a word behind it.
+    odd = any(letter in program.command[0] for letter in "\"'\\$%")
+    words = (*(("/usr/bin/env",) if odd else ()), *program.command, "serve")
+    command = " ".join(_unit_word(word, dollar="$$") for word in words)
     return _UNIT.format(command=command, environment="".join(settings))
 
 
