@@ -29,6 +29,7 @@ from gateway.shelf_client import LinkClosed, ShelfClient, ShelfUnreachable
 from gateway.shelf_home import gateway_token
 from storage import access_log, erasure, patients, readings, shares
 from storage.access_log import Access
+from storage.errors import UnknownShare
 from storage.patients import Patient
 from storage.shares import NewShare, Share
 
@@ -196,6 +197,17 @@ async def revoke(home: Home, share_id: UUID) -> bool:
         if share.uploaded_at is not None:
             raise
     return True
+
+
+async def link_of(home: Home, patient_id: int, share_id: UUID) -> tuple[Share, str | None]:
+    """A person's share, and its link to be shown again; None for one that is over. Raises `UnknownShare`."""
+    async with home.database.writer() as connection:
+        share = await shares.find(connection, share_id)
+    if share.patient_id != patient_id:
+        raise UnknownShare
+    if share.erased or not share.active(datetime.now(UTC)):
+        return share, None
+    return share, _link(share, _Kept.unwrapped(home.secret, share)).url(share.shelf_url)
 
 
 async def deliver_waiting(home: Home) -> tuple[SpaceError, ...]:

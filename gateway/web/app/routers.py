@@ -6,7 +6,18 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from gateway.web.app import add_device, devices, frame, live, today
+from gateway.web.app import (
+    add_device,
+    devices,
+    family_pages,
+    frame,
+    leaving_pages,
+    live,
+    reading_pages,
+    settings_pages,
+    share_pages,
+    today,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     frame.router,
@@ -14,4 +25,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     today.router,
     add_device.router,
     devices.router,
+    reading_pages.router,
+    family_pages.router,
+    settings_pages.router,
+    share_pages.router,
+    leaving_pages.router,
 )

@@ -49,6 +49,14 @@ class Words:
             return self.t("yesterday")
         return format_date(day, "EEEE d MMMM" if day.year == today.year else "EEEE d MMMM y", self._locale)
 
+    def short_day(self, day: date) -> str:
+        """A day beside an arrow: Mon 2 Mar."""
+        return format_date(day, "EEE d MMM", self._locale)
+
+    def plain_day(self, day: date) -> str:
+        """A day with its year, for what is kept: 2 March 2026."""
+        return format_date(day, "d MMMM y", self._locale)
+
     def moment(self, moment: datetime, now: datetime) -> str:
         """A moment as people say it, both in the zone that counts: `yesterday at 21:10`."""
         said = self.day(moment.date(), now.date())
