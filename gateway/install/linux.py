@@ -23,6 +23,8 @@ ExecStart={command}
 {environment}Restart=on-failure
 RestartSec=10
 TimeoutStopSec=60
+# It ends its own processes, but for a database that another command still works with.
+KillMode=process
 UMask=0077
 NoNewPrivileges=yes
 
