@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+import numpy as np
+
 from device_profiles.errors import PasserelleError
 from device_profiles.reading import UNITS, Kind, Quantity, ReadingSeries, TimeSource
 from fhir_mapping.errors import NotAnOpaqueId
@@ -111,9 +113,33 @@ async def listed(
         period = await _period(connection, patient, days, bounds)
         start, end = (period.start, period.end) if period else (None, None)
         series = await readings.series(connection, patient.patient_id, start=start, end=end, others_too=True)
-        standing = await remarks.in_force(connection, patient.patient_id, FIRST, LAST)
-        everybody = await patients.list_all(connection)
-        waiting = await questions.open_of(connection, patient.patient_id)
+        return await _with_what_was_said(home, connection, series, (FIRST, LAST))
+
+
+async def listed_one(home: Home, patient_id: int, key: ReadingKey) -> Listed:
+    """One reading as `listed` tells it; an empty list where it is not there. Raises UnknownPatient."""
+    async with home.database.writer() as connection:
+        series = await one_reading(connection, patient_id, key)
+        return await _with_what_was_said(home, connection, series, (key.recorded_at, key.recorded_at))
+
+
+async def one_reading(connection: Connection, patient_id: int, key: ReadingKey) -> ReadingSeries:
+    """One reading as a series of its own; an empty one where it is not there."""
+    at = _as_row(key)[0]
+    after = (key.sequence, key.ordinal - 1)
+    found = await readings.page_of_device(
+        connection, patient_id, key.device_id, (at, at), after=after, limit=1
+    )
+    there = row_of_key(_columns(found.series)).get(_as_row(key)) is not None
+    return found.series if there else found.series.take(np.empty(0, np.intp))
+
+
+async def _with_what_was_said(
+    home: Home, connection: Connection, series: ReadingSeries, within: tuple[datetime, datetime]
+) -> Listed:
+    standing = await remarks.in_force(connection, series.patient_id, *within)
+    everybody = await patients.list_all(connection)
+    waiting = await questions.open_of(connection, series.patient_id)
     rows = row_of_key(_columns(series))
     said: dict[int, tuple[Annotation, ...]] = {}
     for each in standing:

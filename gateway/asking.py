@@ -22,7 +22,6 @@ from gateway.home import Home
 from storage import annotations as remarks
 from storage import devices, moving, patients, questions, readings, shares
 from storage.annotations import AnnotationKind, ReadingKey
-from storage.columns import microseconds
 from storage.connection import Connection
 from storage.devices import StoredDevice
 from storage.errors import UnknownPatient
@@ -180,25 +179,11 @@ async def _open_of(
     found = []
     for question in waiting[:MOST]:
         of = shared.get(question.key.device_id)
-        series = await _reading(connection, keeper, question.key)
-        if of is not None and series is not None:  # else of a device that was forgotten since
+        series = await annotating.one_reading(connection, keeper.patient_id, question.key)
+        if of is not None and len(series):  # else of a device that was forgotten since
             (name,) = ids.of_series(series)
             found.append(Asked(name, keeper, of.people, of.device, series, question.asked_at))
     return found
-
-
-async def _reading(connection: Connection, keeper: Patient, key: ReadingKey) -> ReadingSeries | None:
-    """One reading, as a series of its own."""
-    at = int(microseconds((key.recorded_at,))[0])
-    page = await readings.page_of_device(
-        connection,
-        keeper.patient_id,
-        key.device_id,
-        (at, at),
-        after=(key.sequence, key.ordinal - 1),
-        limit=1,
-    )
-    return page.series if len(page.series) and _key(page.series, 0) == key else None
 
 
 async def answer(home: Home, reading: str, whose: UUID | None) -> None:
