@@ -7,33 +7,45 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from device_profiles.devices import glucose_meter
 from device_profiles.services.device_information import DeviceInformation
-from device_profiles.virtual_device import VirtualDevice, generated_records
+from device_profiles.virtual_device import Record, VirtualDevice, generated_records
 from device_profiles.wire import DateTime
-from gateway.ble.virtual_radio import served_virtual_radio
+from gateway.ble.radio import Radio, open_radio
+from gateway.ble.virtual_radio import virtual_radio
 from gateway.events import Events
 from gateway.home import Home, opened
+from gateway.known_devices import pair_device, sync_device
 from gateway.opening import announced
 from gateway.serve import serve_app
 from gateway.settings import Settings
+from gateway.watch_limits import WATCH_LIMITS
 from gateway.watching import Station
 from gateway.web.app import create_page_app
 from gateway.web.app.sessions import Sessions
 from storage import patients
 from storage.database import Database
+from storage.devices import StoredDevice
 from storage.embedded import EmbeddedServer, erase
 from storage.patients import Patient
 from tests.gateway.web.conftest import Visit
 
 T = TypeVar("T")
+
+ZONE = ZoneInfo("Europe/Paris")
+"""Where the people of these tests live, and what their meters show."""
+
+WATCHFUL = replace(WATCH_LIMITS, silence=0.3, least_gap=0.1)
+"""As the real ones; a meter that is woken counts as heard anew without five seconds of silence before."""
 
 TABLES = """
 SELECT string_agg(format('passerelle.%I', table_name), ', ') FROM information_schema.tables
@@ -41,14 +53,16 @@ WHERE table_schema = 'passerelle' AND table_type = 'BASE TABLE' AND table_name <
 """
 
 
-def new_meter(records: int = 5, *, serial: str = "SN-1", **changed: Any) -> VirtualDevice:
-    """A standard meter whose last record is some minutes old."""
-    start = datetime.now().astimezone() - timedelta(days=records / 5)
+def new_meter(records: int | Sequence[Record] = 5, *, serial: str = "SN-1", **changed: Any) -> VirtualDevice:
+    """A standard meter whose last record is some minutes old, or with these records."""
+    if isinstance(records, int):
+        start = datetime.now(ZONE) - timedelta(days=records / 5)
+        records = tuple(generated_records(records, start=DateTime.of(start)))
     return VirtualDevice(
         glucose_meter.PROFILE,
-        tuple(generated_records(records, start=DateTime.of(start))),
+        records,
         information=DeviceInformation("Acme", "One", serial, firmware="1.0"),
-        clock=lambda: datetime.now().astimezone(),
+        clock=changed.pop("clock", lambda: datetime.now(ZONE)),
         **changed,
     )
 
@@ -84,17 +98,48 @@ class RunningPage:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
-            air = served_virtual_radio(self.meters, 0, on_passkey=lambda _, digits: self.shown.put(digits))
-            port = await stack.enter_async_context(air)
-            settings = Settings(home=self.folder, ble=f"bumble:tcp-client:127.0.0.1:{port}")
-            self.home: Home = await stack.enter_async_context(opened(settings))
+            radio = virtual_radio(self.meters, on_passkey=lambda _, digits: self.shown.put(digits))
+            self.air = await stack.enter_async_context(radio)
+            self.home: Home = await stack.enter_async_context(opened(Settings(home=self.folder)))
             self.database: Database = self.home.database
             await self._empty()
             self.announcement = stack.enter_context(announced(self.folder, self.url))
-            self.station = Station(self.home, Events())
+            self.station = Station(self.home, Events(), limits=WATCHFUL, opening=self._open_radio)
             self.app = create_page_app(self.home, self.station, self.announcement, sessions=self.sessions)
             self._loop.call_later(0, self._ready.set)
-            await serve_app(self.app, self._socket, self._stop, 1)
+            await asyncio.gather(
+                self.station.watch(self._stop), serve_app(self.app, self._socket, self._stop, 1)
+            )
+
+    def _open_radio(self) -> AbstractAsyncContextManager[Radio]:
+        return open_radio(self.air.transport(), self.folder, wait_seconds=0, yields=True)
+
+    def add_meter(self, patient: Patient, number: int = 0) -> StoredDevice:
+        """A meter that is near becomes somebody's, and is read, as the wizard does it; then it sleeps."""
+
+        async def pair() -> StoredDevice:
+            peripheral = self.air.peripherals[number]
+            async with self.station.radio() as radio:
+                found = await radio.find(lambda other: other.address == peripheral.address)
+                device = await pair_device(self.home, radio, found, patient, self._read_display)
+                await sync_device(self.home, radio, patient, device)
+            await peripheral.sleep()
+            return device
+
+        return self.wait_for(pair())
+
+    async def _read_display(self) -> str:
+        return await asyncio.to_thread(self.shown.get, timeout=10)
+
+    def measure(self, record: Record, number: int = 0) -> None:
+        """A finger-stick: the meter keeps it, and advertises."""
+
+        async def add() -> None:
+            peripheral = self.air.peripherals[number]
+            peripheral.virtual.add(record)
+            await peripheral.wake(30)
+
+        self.wait_for(add())
 
     async def _empty(self) -> None:
         async with self.database.owner() as conn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -267,7 +266,7 @@ def test_no_line_of_the_log_holds_a_token_a_code_or_a_name(
 
 
 def test_the_programs_own_user_is_given_a_code(page: RunningPage, client: httpx.Client) -> None:
-    address = asyncio.run(address_to_open(page.folder))
+    address = page.wait_for(address_to_open(page.folder))
     assert address is not None
     assert client.get(address).status_code == 303
 
@@ -297,10 +296,10 @@ class Impostor(BaseHTTPRequestHandler):
         return
 
 
-async def test_another_program_on_the_port_of_a_page_that_ended_is_found_out(page: RunningPage) -> None:
+def test_another_program_on_the_port_of_a_page_that_ended_is_found_out(page: RunningPage) -> None:
     with HTTPServer(("127.0.0.1", 0), Impostor) as impostor:
         Thread(target=impostor.serve_forever, daemon=True).start()
         told = (page.folder / FILE).read_text()
         (page.folder / FILE).write_text(told.replace(str(page.port), str(impostor.server_port)))
-        assert await address_to_open(page.folder) is None
+        assert page.wait_for(address_to_open(page.folder)) is None
         impostor.shutdown()
