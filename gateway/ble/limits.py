@@ -54,6 +54,10 @@ class Limits:
     paused 40 ms at most and began after 45 ms; GLS allows 30 s, which nobody watches to its end. What had
     arrived is stored, so giving up early costs a second run and no record."""
 
+    pushed: float = 3.0
+    """Until a device that sends by itself sends the first measurement, and between two: it begins as soon as
+    somebody listens (BLP §5.2), and what it kept follows at once. It keeps what it could not send."""
+
     stream: float = 30.0
     """How long a sensor that is worn and sends a value every second is listened to: a rate or a saturation
     needs a dozen seconds to settle, and whoever waits beside it should see it end."""

@@ -103,7 +103,7 @@ class RecordReader:
         end = self._loop.time() + limits.stream if streams else math.inf
         self._heard_at = self._loop.time()
         while not lost.done():
-            left = min(self._heard_at + limits.silence, end) - self._loop.time()
+            left = min(self._heard_at + limits.pushed, end) - self._loop.time()
             if left <= 0:
                 return
             await asyncio.wait({lost}, timeout=left)

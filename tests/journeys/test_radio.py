@@ -54,8 +54,13 @@ def virtual_meter(passerelle: CommandLine, *arguments: str) -> Iterator[VirtualM
 
 
 def pair(passerelle: CommandLine, meter: VirtualMeter, patient: str) -> None:
-    """Pair as a person does: the meter shows a passkey, which is then typed."""
+    """Pair for somebody who is new here."""
     passerelle.run("patients", "add", patient, "--timezone", "UTC")
+    pair_another(passerelle, meter, patient)
+
+
+def pair_another(passerelle: CommandLine, meter: VirtualMeter, patient: str) -> None:
+    """Pair as a person does: the meter shows a passkey, which is then typed."""
     pairing = subprocess.Popen(
         [sys.executable, "-m", "gateway", "pair", meter.name, "--patient", patient],
         env=passerelle.environment,

@@ -25,7 +25,15 @@ ZONE = ZoneInfo("Europe/Paris")
 START = DateTime(2024, 1, 8, 0, 0, 0)
 
 HASTY = Limits(
-    scan=1.0, connect=1.0, listen_again=0.2, pair=2.0, operation=1.0, silence=0.2, context=0.2, disconnect=1.0
+    scan=1.0,
+    connect=1.0,
+    listen_again=0.2,
+    pair=2.0,
+    operation=1.0,
+    silence=0.2,
+    pushed=0.2,
+    context=0.2,
+    disconnect=1.0,
 )
 """For the tests that wait for nothing: on this air whoever is going to answer does so in milliseconds."""
 
