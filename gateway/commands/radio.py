@@ -91,8 +91,12 @@ def pair(
     async def command() -> dict[str, Any]:
         from gateway.home import opened
         from gateway.known_devices import pair_near
+        from gateway.platform_words import of_system
 
         async with opened() as home:
+            if home.settings.ble is None and (system := of_system()) is not None:
+                terminal.note(system.permission)
+                terminal.note(system.pairing)
             stored = await pair_near(home, device, patient, passkey or _ask_passkey)
         return _device(stored)
 

@@ -7,15 +7,17 @@ import platform
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from device_profiles.errors import DeviceError
 from gateway.ble import standing
-from gateway.ble.errors import RadioBusy
+from gateway.ble.errors import RadioBusy, RadioNotAllowed
 from gateway.ble.standing import Blocked, Service, Standing
 from gateway.doctor import findings
 from gateway.doctor.findings import Fact, Finding, Meaning, found, of_error
+from gateway.platform_words import of_system
 from gateway.settings import Settings
 from storage.devices import StoredDevice
 
@@ -89,8 +91,16 @@ async def _by_listening(settings: Settings) -> Sequence[Finding]:
     except RadioBusy:
         return [found(findings.RADIO_IN_USE)]
     except DeviceError as error:
-        return [of_error("radio", error)]
+        return [_with_place(of_error("radio", error), error)]
     return [found(findings.RADIO if settings.ble is None else findings.RADIO_ELSEWHERE)]
+
+
+def _with_place(told: Finding, error: DeviceError) -> Finding:
+    """A refusal of the system, with where it is taken back on this one."""
+    system = of_system()
+    if system is None or not isinstance(error, RadioNotAllowed):
+        return told
+    return replace(told, meaning=replace(told.meaning, then=system.allow))
 
 
 async def paired_addresses(settings: Settings) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from gateway.adding import Adding, Step
 from gateway.ble.errors import PasskeyMalformed
 from gateway.home import zone_named
+from gateway.platform_words import of_system
 from gateway.web.app.pages import AnyPage, OwnPage, Page, PersonPage
 from gateway.web.app.troubles import trouble
 from storage import devices, patients
@@ -72,6 +73,7 @@ async def _shown(page: PersonPage, *, typed_wrong: str | None = None) -> Respons
         known=await _known_addresses(page),
         trouble=told,
         refused=typed_wrong,
+        system=of_system(),
     )
 
 
