@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from gateway.fetching import Fetched
+from gateway.setting_clock import LEFT, ClockSetting
 from gateway.storing import Kept
 from storage.devices import StoredDevice
 
@@ -39,6 +40,8 @@ class SyncOutcome:
     """How many the person had erased before: they are not taken again."""
     missing: int = 0
     """How many numbers the device has passed over, seen now for the first time: readings nobody has."""
+    set_clock: ClockSetting = LEFT
+    """What became of the device's clock, once everything was stored."""
 
     @classmethod
     def of(cls, fetched: Fetched, kept: Kept, laps: Laps) -> SyncOutcome:

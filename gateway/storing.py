@@ -10,7 +10,8 @@ from device_profiles.errors import DeviceError
 from device_profiles.reading import Device, Reading
 from gateway import clock
 from gateway.fetching import Fetched, Mark
-from storage import devices, readings
+from storage import clock_looks, devices, readings
+from storage.clock_looks import ClockLook, LookedBefore
 from storage.columns import microsecond
 from storage.database import Database
 from storage.devices import Gap, StoredDevice
@@ -69,32 +70,33 @@ class Storing:
             for each in arrived.refused
         ]
         async with self.database.writer() as conn, readings.writing(conn, device) as writing:
-            records = await writing.records()
-            if clock.was_set_back(datetime.now(UTC), device.last_synced_at):
-                clock_error = None  # ours is wrong: it says nothing of theirs
-            clock_error = clock.error_shown(clock_error, records, fetched.readings)
+            records, looked = await writing.records(), await clock_looks.before(conn, device)
+            look = _look(records, fetched, looked, clock_error)
             placed = clock.place(
-                records,
-                fetched.readings,
-                self.clock_zone,
-                clock_error_seconds=clock_error,
-                history=writing.history,
+                records, fetched.readings, self.clock_zone, look=look, before=looked, history=writing.history
             )
             before = await readings.refused_frames(conn, device) if refused else ()
             standing = fetched.standing(
                 writing.last_sequence, _StoredKeys(records), {frame.raw for frame in before}
             )
             stored = await writing.store(
-                fetched.readings, placed, refused, clock_error, moves_cursor=False, cursor=standing.newest
+                fetched.readings,
+                placed,
+                refused,
+                look.error_seconds,
+                moves_cursor=False,
+                cursor=standing.newest,
             )
             gaps = [gap for gap in standing.gaps if not _told(gap, device)]
             if gaps:
                 await devices.passed_over(conn, device, gaps, datetime.now(UTC))
+            if fetched.complete:
+                await clock_looks.keep(conn, device, look)
             if battery is not None:
                 await devices.battery(conn, device, battery)
         told = replace(
             device,
-            clock_error_seconds=clock_error,
+            clock_error_seconds=look.error_seconds,
             battery_percent=battery,
             last_sequence=device.last_sequence if standing.newest is None else standing.newest,
             gaps=(*device.gaps, *gaps),
@@ -119,6 +121,18 @@ class Kept:
     erased: int
     missing: int
     """Numbers that were passed over, found just now."""
+
+
+def _look(
+    records: readings.RecordColumns, fetched: Fetched, before: LookedBefore, clock_error: int | None
+) -> ClockLook:
+    """What this read tells of the device's clock; nothing where our own is in doubt."""
+    now = datetime.now(UTC)
+    error = clock.error_shown(clock_error, records, fetched.readings)
+    number = clock.last_number(records, fetched.readings, before)
+    if clock.own_clock_is_wrong(now, before.look, error):
+        return ClockLook(None, None, number)
+    return ClockLook(now, error, number)
 
 
 class _StoredKeys:

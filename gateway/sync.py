@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 
 from device_profiles.errors import DeviceError
 from gateway.ble.connection import Connection
@@ -12,6 +14,7 @@ from gateway.ble.radio import Found, Radio
 from gateway.ble.records import Progress, RecordReader
 from gateway.fetching import Fetch
 from gateway.outcomes import Laps, Refused, SyncOutcome
+from gateway.setting_clock import set_and_keep
 from gateway.storing import DeviceSwapped, Storing
 
 __all__ = [
@@ -102,4 +105,8 @@ async def sync_connected(
     if went_wrong is not None:
         went_wrong.details |= outcome.counts()
         raise went_wrong
+    with suppress(DeviceError):  # a meter that has gone is set another time
+        ahead, zone = kept.device.clock_error_seconds, storing.clock_zone
+        setting = await set_and_keep(connection, storing.database, kept.device, ahead, zone)
+        return replace(outcome, set_clock=setting)
     return outcome

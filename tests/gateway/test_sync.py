@@ -307,7 +307,8 @@ async def test_this_machine_s_clock_set_back_by_a_year_moves_no_reading(tmp_path
     placed = (await stored(storing)).effective_time[0]
     async with storing.database.owner() as conn:  # what is a year ahead now was written before
         await conn.execute(
-            "UPDATE passerelle.device SET last_synced_at = now() + interval '1 year' WHERE patient_id = %s",
+            "UPDATE passerelle.device SET last_synced_at = now() + interval '1 year', "
+            "clock_read_at = now() + interval '1 year' WHERE patient_id = %s",
             (storing.patient.patient_id,),
         )
     both = [*first, record(2, DateTime(2024, 1, 10, 10, 0, 0))]
