@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from itertools import pairwise
@@ -80,6 +81,8 @@ def main() -> None:
     """Run the command line; alone, `passerelle` opens the person's page."""
     terminal.write_any_name()
     os.umask(0o077)  # what a command writes is a person's own
+    if sys.platform == "win32":  # the loop that psycopg can wait in
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
     usage.run(app, _with_chosen_passcode(sys.argv[1:] or ["open"]))
 
 

@@ -28,6 +28,7 @@ from device_profiles.errors import PasserelleError
 from gateway.home import Home
 from storage import shelf
 from storage.database import Database
+from storage.errors import NotOnWindowsYet
 
 if TYPE_CHECKING:
     from gateway.watching import Station
@@ -245,6 +246,8 @@ async def shelf_process(
 
     `home`: another home than this process's, with the database that belongs to it.
     """
+    if sys.platform == "win32":
+        raise NotOnWindowsYet  # its processes cannot be waited for in the loop that the database needs
     command = ("serve", "--role", Role.SHELF, "--host", host, "--port", str(port), "--until-eof")
     process = await asyncio.create_subprocess_exec(
         sys.executable,

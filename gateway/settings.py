@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -126,9 +127,11 @@ def prepare_home(home: Path) -> Path:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = home.stat()
-        if found.st_uid != os.geteuid():
+        if sys.platform != "win32" and found.st_uid != os.geteuid():
             raise HomeOfAnother(folder=home)
-        if found.st_mode & 0o077:
+        if (
+            sys.platform != "win32" and found.st_mode & 0o077
+        ):  # there a profile is its person's by inheritance
             if found.st_mode & stat.S_ISVTX or not _is_ours(home):
                 raise HomeUnusable(folder=str(home))
             home.chmod(0o700)

@@ -8,10 +8,10 @@ so that one that is added later is in the backup from its first day.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ from storage import archive
 from storage.archive import Archive, Draft
 from storage.cluster import private
 from storage.database import Database
-from storage.errors import BackupBusy, BackupDamaged, BackupDiffers, BackupNewer
+from storage.errors import BackupBusy, BackupDamaged, BackupDiffers, BackupNewer, NotOnWindowsYet
 from storage.migrate import engine_of
 from storage.schema_description import SCHEMAS, SchemaDescription, described
 from storage.table_streams import (
@@ -34,6 +34,9 @@ from storage.table_streams import (
     begin_snapshot,
     tables_of,
 )
+
+if sys.platform != "win32":
+    import fcntl
 
 FORM = 1
 """The form of the archive's members; a program that knows less refuses what is newer."""
@@ -214,6 +217,8 @@ async def _write_table(reading: TableReading, draft: Draft, name: str) -> Extent
 @contextmanager
 def _draft(path: Path) -> Iterator[BinaryIO]:
     """A private file beside the one that it becomes. That of a killed command is begun again."""
+    if sys.platform == "win32":
+        raise NotOnWindowsYet
     if path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     draft = path.with_name(f".{path.name}.part")

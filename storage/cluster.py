@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import secrets
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,8 +27,12 @@ from storage.errors import (
     DiskReadOnly,
     FolderNotWritable,
     HomeOfAnother,
+    NotOnWindowsYet,
     ServerDidNotStart,
 )
+
+if sys.platform != "win32":
+    import pwd
 
 ROOT_PARENT = Path("/var/lib/passerelle")
 """Where the folders of root's servers lie."""
@@ -192,8 +196,10 @@ class Place:
 def place_of(home: Path, root_parent: Path = ROOT_PARENT) -> Place:
     """Where the server of this home lies, its folder made if need be.
 
-    Raises HomeOfAnother, FolderNotWritable, AccountUnknown, DiskFull or DiskReadOnly.
+    Raises HomeOfAnother, FolderNotWritable, AccountUnknown, DiskFull, DiskReadOnly or NotOnWindowsYet.
     """
+    if sys.platform == "win32":
+        raise NotOnWindowsYet
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.geteuid() == 0:

@@ -8,12 +8,12 @@ socket: its pid is what the socket says, never what a file says, since pids are 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +38,9 @@ from storage.cluster import (
     storage_error,
 )
 from storage.errors import HomeBusy, HomeInUse, ServerDidNotStart, ServerNewer, ServerOfAnotherMajor
+
+if sys.platform != "win32":
+    import fcntl
 
 START_LIMIT = 60.0
 """Seconds that a start may take. After a crash the log is replayed first: 2.4 s when measured."""

@@ -16,6 +16,15 @@ class NoDatabaseServer(StorageError):
     )
 
 
+class NotOnWindowsYet(StorageError):
+    """The local server and what guards it are written for POSIX: docs/decisions/0063."""
+
+    sentence = (
+        "On Windows, Passerelle cannot keep readings by itself yet. Name a PostgreSQL server in "
+        "PASSERELLE_DATABASE and serve with --role gateway, or use a Mac or a computer with Linux."
+    )
+
+
 class ServerDidNotStart(StorageError):
     """The local server ended or stayed silent; its own words are in `log`."""
 

@@ -7,9 +7,9 @@ rename has the old home; running the command again begins again.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -30,10 +30,14 @@ from storage.errors import (
     BackupOfAnotherEdition,
     HomeNotEmpty,
     HomeNotMovable,
+    NotOnWindowsYet,
 )
 from storage.migrate import take_steps
 from storage.schema_description import known_steps, steps_to
 from storage.table_streams import Table, extent_of, make_ready, settle, tables_of, write
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ def _is_new(home: Path) -> bool:
 @contextmanager
 def _built_beside(home: Path, root_parent: Path) -> Iterator[Path]:
     """An empty folder of our own beside the home; what is left of it at the end, or by a killed one, goes."""
+    if sys.platform == "win32":
+        raise NotOnWindowsYet
     new = home.with_name(f"{home.name}.restoring")
     try:
         new.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -161,9 +161,7 @@ DISK_FULL: Final = _bad(
 
 # Clock of this computer
 CLOCK: Final = _ok("clock", "The clock of this computer is set by the network.")
-CLOCK_UNKNOWN: Final = _ok(
-    "clock-unknown", "This computer shows {time}: compare it with a watch."
-)
+CLOCK_UNKNOWN: Final = _ok("clock-unknown", "This computer shows {time}: compare it with a watch.")
 CLOCK_BY_HAND: Final = _warn(
     "clock-by-hand",
     "The clock of this computer is not set by the network; it shows {time}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from storage import condition, devices, engine_report, patients, shares
 from storage.addresses import Addresses, held
 from storage.devices import StoredDevice
 from storage.engine_report import Report
+from storage.errors import NotOnWindowsYet
 
 if TYPE_CHECKING:
     from gateway.outbox.status import SpaceStatus
@@ -44,6 +46,8 @@ def is_there(settings: Settings) -> bool:
 
 async def database(settings: Settings, holding: AsyncExitStack) -> Sequence[Finding]:
     """The engine, its schema and its roles. The home's own server runs on as long as it is held."""
+    if sys.platform == "win32" and settings.database is None:
+        raise NotOnWindowsYet
     if not is_there(settings):
         return [found(findings.DATABASE_NONE)]
     addresses = await holding.enter_async_context(_addresses(settings))
