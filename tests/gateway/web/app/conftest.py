@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from zoneinfo import ZoneInfo
 
 import pytest
+from playwright.sync_api import Page
 
 from device_profiles.devices import glucose_meter
 from device_profiles.services.device_information import DeviceInformation
@@ -37,15 +37,13 @@ from storage.database import Database
 from storage.devices import StoredDevice
 from storage.embedded import EmbeddedServer, erase
 from storage.patients import Patient
+from tests.gateway.web.app.records import ZONE
 from tests.gateway.web.conftest import Visit
 
 T = TypeVar("T")
 
-ZONE = ZoneInfo("Europe/Paris")
-"""Where the people of these tests live, and what their meters show."""
-
-WATCHFUL = replace(WATCH_LIMITS, silence=0.3, least_gap=0.1)
-"""As the real ones; a meter that is woken counts as heard anew without five seconds of silence before."""
+WATCHFUL = replace(WATCH_LIMITS, silence=0.3, least_gap=0.1, pause=0.2, longest_pause=0.4)
+"""As the real ones; a meter that is woken is read at once, without five seconds of silence before."""
 
 TABLES = """
 SELECT string_agg(format('passerelle.%I', table_name), ', ') FROM information_schema.tables
@@ -207,3 +205,26 @@ def opened_page(page: RunningPage, visit: Callable[..., Visit]) -> Callable[...,
         return made
 
     return open_at
+
+
+AXE = Path(__file__).parents[3] / "node" / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+def judged() -> Callable[[Page], list[str]]:
+    """What axe finds wrong with a page as it is now: WCAG 2.2 A and AA, and what it calls good practice."""
+    if not AXE.exists():
+        pytest.skip("axe-core is missing: make test sets it up (npm)")
+    source = AXE.read_text()
+
+    def judge(page: Page) -> list[str]:
+        page.evaluate(source)  # not as a script of the page: its policy lets none in but ours
+        found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG)
+        return [
+            f"{each['id']}: {node['html']} {node['failureSummary']}"
+            for each in found["violations"]
+            for node in each["nodes"]
+        ]
+
+    return judge

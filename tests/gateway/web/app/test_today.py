@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from device_profiles.services.glucose import GlucoseMeasurement
-from device_profiles.virtual_device import Record
-from device_profiles.wire import DateTime
-from tests.gateway.web.app.conftest import ZONE, RunningPage, new_meter
+from tests.gateway.web.app.conftest import RunningPage, new_meter
+from tests.gateway.web.app.records import finger_stick
 from tests.gateway.web.conftest import Visit
 
 pytestmark = pytest.mark.browser
@@ -25,16 +21,6 @@ Opening = Callable[..., Visit]
 @pytest.fixture
 def meters():
     return (new_meter(records=[finger_stick(1, "119", minutes_ago=3)]),)
-
-
-def finger_stick(sequence: int, mg_dl: str, minutes_ago: int = 0) -> Record:
-    """A record of the person's own clock."""
-    at = datetime.now(ZONE) - timedelta(minutes=minutes_ago)
-    concentration = Decimal(mg_dl) if not mg_dl.isdigit() else Decimal(mg_dl).scaleb(-5)
-    made = GlucoseMeasurement.of(
-        sequence, DateTime.of(at), concentration=concentration, type=1, sample_location=1
-    )
-    return Record(sequence, made.encode())
 
 
 def figure(page: Page) -> str:
