@@ -87,7 +87,7 @@ def page_forms(one: str, many: str, count: int, language: str) -> str:
     """The form of a sentence that counts: in French nought is singular too."""
     if language != ENGLISH:
         found = _catalogue(language).get((one, many), context=_PAGE)
-        if found and not isinstance(found.string, str) and all(found.string):
+        if found and isinstance(found.string, tuple | list) and all(found.string):
             return str(found.string[c2py(_catalogue(language).plural_expr)(count)])
     return one if count == 1 else many
 

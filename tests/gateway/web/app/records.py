@@ -17,7 +17,13 @@ ZONE = ZoneInfo("Europe/Paris")
 
 def finger_stick(sequence: int, mg_dl: str, minutes_ago: float = 0, zone: ZoneInfo = ZONE) -> Record:
     """A record of a value in mg/dL, or of LO."""
-    at = DateTime.of(datetime.now(zone) - timedelta(minutes=minutes_ago))
+    return finger_stick_at(sequence, mg_dl, datetime.now(zone) - timedelta(minutes=minutes_ago))
+
+
+def finger_stick_at(sequence: int, mg_dl: str, at: datetime) -> Record:
+    """The same, of a time that the meter's clock showed."""
     concentration = Special.NEGATIVE_INFINITY if mg_dl == "LO" else Decimal(mg_dl).scaleb(-5)
-    made = GlucoseMeasurement.of(sequence, at, concentration=concentration, type=1, sample_location=1)
+    made = GlucoseMeasurement.of(
+        sequence, DateTime.of(at), concentration=concentration, type=1, sample_location=1
+    )
     return Record(sequence, made.encode())
