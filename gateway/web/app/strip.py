@@ -16,7 +16,7 @@ from device_profiles.reading import Kind
 from gateway.web.app.values import MASS, Reader, Shown
 
 LOWEST: Final = 40.0
-HIGHEST: Final = 300.0
+HIGHEST: Final = 250.0
 """The least scale, in mg/dL; what goes beyond stretches it up to LARGEST."""
 LARGEST: Final = 400.0
 LEFT: Final = 11.0

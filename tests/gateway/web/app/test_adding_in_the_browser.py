@@ -1,6 +1,6 @@
 """A mother adds her child's meter, in French: real browser, real pairing over the virtual radio.
 
-With PASSERELLE_DOCS_IMAGES=1 it lays the pictures of docs/page.md (`make images`).
+With PASSERELLE_DOCS_IMAGES=1 it lays the pictures of docs/page.md there.
 """
 
 from __future__ import annotations
