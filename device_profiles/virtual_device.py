@@ -177,6 +177,11 @@ class VirtualDevice:
         self.disconnected()
         return True
 
+    @property
+    def last_sequence(self) -> int:
+        """The number of the record that was stored last; 0 where there is none."""
+        return self._stored[-1].sequence if self._stored else 0
+
     def __len__(self) -> int:
         """The number of stored records."""
         return len(self._stored)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +23,12 @@ from device_profiles.virtual_device import Record, VirtualDevice, from_transcrip
 from device_profiles.virtual_measurements import generated, session_values, spanned
 from device_profiles.wire import DateTime
 from gateway import terminal
-from gateway.ble.virtual_radio import served_virtual_radio
+from gateway.ble.virtual_radio import VirtualRadio, served, virtual_radio
 from gateway.file_errors import why
 
 DEFAULT_RECORDS = 30
+USUAL = "119"
+"""mg/dL of a finger-stick of which nothing is said."""
 
 
 class CaptureMissing(PasserelleError):
@@ -101,7 +107,7 @@ async def serve_virtual_meter(
     def on_passkey(_: VirtualDevice, digits: str) -> None:
         terminal.say("The meter shows the passkey {digits}", digits=digits)
 
-    async with served_virtual_radio(devices, port, on_passkey=on_passkey) as taken:
+    async with virtual_radio(devices, on_passkey) as radio, served(radio, port) as taken:
         for device in devices:
             terminal.say(
                 "A virtual meter named {name} holds {count} records.", name=device.name, count=len(device)
@@ -110,5 +116,54 @@ async def serve_virtual_meter(
         print(f"  export PASSERELLE_BLE=bumble:tcp-client:127.0.0.1:{taken}", flush=True)  # noqa: T201
         for device in devices:
             print(f"  passerelle pair '{device.name}' --patient NAME", flush=True)  # noqa: T201
+        terminal.say("Type measure 119 here to take a measurement: it then advertises for a while.")
         terminal.say("Stop it with Ctrl-C.")
+        using = asyncio.create_task(_used(radio))
         await stop.wait()
+        using.cancel()
+
+
+async def _used(radio: VirtualRadio) -> None:
+    """Take a measurement for each line `measure VALUE` on standard input. Never ends."""
+    lines = typed_lines()
+    while True:
+        command, *values = (await lines.get()).split() or [""]
+        if command != "measure":
+            continue
+        peripheral = radio.peripherals[0]
+        with suppress(ArithmeticError, ValueError):  # what is no value is no measurement
+            peripheral.virtual.add(measurement(peripheral.virtual, *values[:1]))
+            await peripheral.wake()
+            terminal.say("Measured.")
+
+
+def measurement(device: VirtualDevice, value: str = USUAL) -> Record:
+    """A record of now, the next of a device: of this value in mg/dL for a finger-stick, else made up.
+
+    Raises ArithmeticError and ValueError for what cannot be one.
+    """
+    now = DateTime.of(datetime.now().astimezone())
+    sequence = device.last_sequence + 1
+    if device.profile.measurement != glucose.MEASUREMENT:
+        return generated(device.profile, 1, start=now, seed=sequence)[0]._replace(sequence=sequence)
+    kg_l = Decimal(value).scaleb(-5)
+    made = glucose.GlucoseMeasurement.of(sequence, now, concentration=kg_l, type=1, sample_location=1)
+    return Record(sequence, made.encode())
+
+
+def typed_lines() -> asyncio.Queue[str]:
+    """The lines of standard input, as they are typed; none after its end."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        # Not through sys.stdin: this thread waits still when Python ends, and would hold its lock.
+        typed = b""
+        while more := os.read(0, 1024):
+            *whole, typed = (typed + more).split(b"\n")
+            for line in whole:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(lines.put_nowait, line.decode("utf-8", "replace"))
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines

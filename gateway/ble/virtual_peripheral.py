@@ -155,7 +155,9 @@ class Peripheral:
         if self._awake_until is None:
             return
         served, self._served = self._served, False
-        said_goodbye = served and reason == hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR
+        # A cuff ends the link itself once it has given all that it had.
+        all_given = len(self.virtual) == 0
+        said_goodbye = served and (all_given or reason == hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR)
         left = self._awake_until - asyncio.get_running_loop().time()
         if left > 0 and (self._woken_while_connected or not said_goodbye):
             self._soon(self.wake(left))

@@ -270,22 +270,30 @@ async def served_virtual_radio(
 
     `on_gateway()` is called for each gateway that comes. Raises RadioPortTaken.
     """
-    async with virtual_radio(devices, on_passkey) as radio:
-        served: set[_Gateway] = set()
+    async with virtual_radio(devices, on_passkey) as radio, served(radio, port, on_gateway, host) as taken:
+        yield taken
 
-        def come() -> _Gateway:
-            if on_gateway:
-                on_gateway()
-            return _Gateway(radio, served)
 
-        try:
-            server = await asyncio.get_running_loop().create_server(come, host, port)
-        except OSError as error:
-            raise RadioPortTaken(port=port) from error
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
-            for gateway in list(served):
-                gateway.close()
-            await server.wait_closed()
+@asynccontextmanager
+async def served(
+    radio: VirtualRadio, port: int, on_gateway: Callable[[], None] | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
+    """Let other processes reach an air on a TCP port; yields the port. Raises RadioPortTaken."""
+    gateways: set[_Gateway] = set()
+
+    def come() -> _Gateway:
+        if on_gateway:
+            on_gateway()
+        return _Gateway(radio, gateways)
+
+    try:
+        server = await asyncio.get_running_loop().create_server(come, host, port)
+    except OSError as error:
+        raise RadioPortTaken(port=port) from error
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for gateway in list(gateways):
+            gateway.close()
+        await server.wait_closed()
