@@ -82,7 +82,7 @@ class Announcement:
 def announced(home: Path, address: str) -> Iterator[Announcement]:
     """Say in a home, until the block ends, that its page is served at this address."""
     announcement = Announcement(address, secrets.token_urlsafe(32))
-    written = json.dumps({"address": address, "secret": announcement.secret})
+    written = json.dumps({"address": address, "secret": announcement.secret, "pid": os.getpid()})
     new = home / f"{FILE}.{os.getpid()}"
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
-from gateway.adding import Adding, Step
+from gateway.adding import Adding, State, Step
 from gateway.ble.errors import PasskeyMalformed
+from gateway.ble.radio import Found
 from gateway.home import zone_named
 from gateway.platform_words import of_system
+from gateway.web.app.device_list import kind_of
 from gateway.web.app.pages import AnyPage, OwnPage, Page, PersonPage
 from gateway.web.app.troubles import trouble
 from storage import devices, patients
@@ -69,12 +72,34 @@ async def _shown(page: PersonPage, *, typed_wrong: str | None = None) -> Respons
         status=status,
         step=str(step),
         state=state,
+        found=_found(state, page),
+        chosen=state.chosen and (state.chosen.name or _kind(state.chosen, page)),
         at=_number(step, state.failed_at),
         known=await _known_addresses(page),
         trouble=told,
         refused=typed_wrong,
         system=of_system(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundShown:
+    """A device that was heard, as the list shows it."""
+
+    address: str
+    name: str
+    kind: str
+
+
+def _found(state: State, page: Page) -> tuple[FoundShown, ...]:
+    return tuple(
+        FoundShown(found.address, found.name or _kind(found, page), _kind(found, page))
+        for found in state.found
+    )
+
+
+def _kind(found: Found, page: Page) -> str:
+    return kind_of(found.profile, page.words) if found.profile else ""
 
 
 def _number(step: Step, failed_at: Step | None) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from device_profiles.profile import DeviceProfile
 from gateway.events import DeviceKey
 from gateway.setting_clock import ClockOutcome, ClockSetting
 from gateway.watching import DeviceState
@@ -103,6 +104,22 @@ def name_of(device: StoredDevice) -> str:
     """What a device is called: what it says of itself, else the name it calls into the air."""
     own = " ".join(filter(None, (device.device.manufacturer, device.device.model)))
     return own or device.radio_name or "–"
+
+
+def kind_of(profile: DeviceProfile, words: Words) -> str:
+    """What a device is, as its buyer says it; the name of the product where the catalogue knows it."""
+    t = words.t
+    standard = {
+        "glucose-meter": t("Blood glucose meter"),
+        "glucose-sensor": t("Glucose sensor"),
+        "blood-pressure-cuff": t("Blood pressure cuff"),
+        "weight-scale": t("Scale"),
+        "body-composition-scale": t("Scale"),
+        "thermometer": t("Thermometer"),
+        "pulse-oximeter": t("Oximeter"),
+        "heart-rate-sensor": t("Heart rate sensor"),
+    }
+    return standard.get(profile.name, profile.title)
 
 
 def read_in_words(read_at: datetime | None, page: PersonPage) -> str:
