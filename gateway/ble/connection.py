@@ -25,6 +25,9 @@ T = TypeVar("T")
 SAYS_WHO_IT_IS: Final = (*device_information.TEXTS.values(), device_information.SYSTEM_ID)
 
 
+Explain = Callable[[DeviceError], Awaitable[DeviceError]]
+
+
 class Connection:
     """A device to which there is a link; made by `Radio.connect`, which also ends it."""
 
@@ -34,14 +37,14 @@ class Connection:
         profile: DeviceProfile,
         lost: asyncio.Future[None],
         limits: Limits = LIMITS,
-        why_silent: Callable[[], Awaitable[DeviceError]] | None = None,
+        explain: Explain | None = None,
     ) -> None:
-        """`lost` is done when the link has ended; `why_silent` explains a call that did not return."""
+        """`lost` is done when the link has ended; `explain` knows more of a link that opened nothing."""
         self.profile = profile
         self.lost = lost
         self.limits = limits
         self._client = client
-        self._why_silent = why_silent
+        self._explain = explain
         self._opened = False
         self._offered = {each.uuid: each for each in client.services.characteristics.values()}
 
@@ -118,11 +121,11 @@ class Connection:
     async def _call(self, asking: Coroutine[Any, Any, T]) -> T:
         try:
             return await within(asking, self.limits.operation, self.lost)
-        except DeviceSilent:
-            # Whoever has let us write or subscribe has accepted our bond: it is the device that hangs.
-            if self._why_silent is None or self._opened:
+        except (DeviceSilent, ConnectionLost) as error:
+            # Whoever has let us write or subscribe has accepted our bond: it is the device or the air.
+            if self._explain is None or self._opened:
                 raise
-            raise await self._why_silent() from None
+            raise await self._explain(error) from None
 
     def _characteristic(self, uuid: int) -> Any:
         try:

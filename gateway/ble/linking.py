@@ -118,14 +118,17 @@ class Link:
         with suppress(DeviceError):
             await within(self.client.disconnect(), self._limits.disconnect)
 
-    async def why_silent(self) -> DeviceError:
-        """What it means that a call did not return though the link is up.
+    async def explain(self, error: DeviceError) -> DeviceError:
+        """What it means that a call did not return, or ended the link, before anything was opened.
 
-        BlueZ waits for ever where the device asks for a better bond than there is.
+        Where the device asks for a better bond than there is, BlueZ tries to pair by itself: without an agent
+        it waits for ever, or the device is refused and goes.
         """
-        if not self.bluez or self.lost.done():
-            return DeviceSilent()
-        return RecordsClosed() if await self._is_paired() else PairingNeeded()
+        if not self.bluez:
+            return error
+        if not await self._is_paired():
+            return PairingNeeded()
+        return RecordsClosed() if isinstance(error, DeviceSilent) else error
 
     async def _pair(self) -> None:
         # BlueZ says by itself how it ended, a refusal or a lost link; its news of the link may come first.

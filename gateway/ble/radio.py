@@ -150,7 +150,7 @@ class Radio:
                 await link.anew()
             if entry is not None:
                 await link.pair(entry)
-            yield Connection(link.client, profile, link.lost, self.limits, link.why_silent)
+            yield Connection(link.client, profile, link.lost, self.limits, link.explain)
         finally:
             await link.end()
 
