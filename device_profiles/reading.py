@@ -81,6 +81,20 @@ class Measurand(IntEnum):
     it goes wherever the measurement goes, so that a person can be asked."""
 
 
+FIRST_MEASURAND: Mapping[Kind, Measurand] = {
+    Kind.BLOOD_GLUCOSE: Measurand.GLUCOSE,
+    Kind.INTERSTITIAL_GLUCOSE: Measurand.GLUCOSE,
+    Kind.CONTROL_SOLUTION: Measurand.GLUCOSE,
+    Kind.KETONE: Measurand.KETONE,
+    Kind.BLOOD_PRESSURE: Measurand.SYSTOLIC,
+    Kind.BODY_WEIGHT: Measurand.BODY_WEIGHT,
+    Kind.BODY_COMPOSITION: Measurand.BODY_FAT,
+    Kind.BODY_TEMPERATURE: Measurand.BODY_TEMPERATURE,
+    Kind.OXYGEN_SATURATION: Measurand.OXYGEN_SATURATION,
+    Kind.HEART_RATE: Measurand.PULSE_RATE,
+}
+"""What the first quantity of a reading is of: a series holds its kind only."""
+
 DERIVED = frozenset(
     {
         Measurand.BODY_MASS_INDEX,

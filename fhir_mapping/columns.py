@@ -9,9 +9,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.reading import UNITS, Absent, Kind, Quantity, ReadingSeries
+from device_profiles.reading import FIRST_MEASURAND, UNITS, Absent, Kind, Quantity, ReadingSeries
 from fhir_mapping import components, times
-from fhir_mapping.codes import FIRST_MEASURAND
 from fhir_mapping.identifiers import PHD_EPOCH_SECONDS
 from fhir_mapping.templates import Template
 from fhir_mapping.text import members

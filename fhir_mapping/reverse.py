@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from device_profiles.flags import flags_of
 from device_profiles.reading import (
+    FIRST_MEASURAND,
     Absent,
     Context,
     Kind,
@@ -28,7 +29,6 @@ from device_profiles.reading import (
 from fhir_mapping.codes import (
     ABSENT_OURS,
     FIELD,
-    FIRST_MEASURAND,
     OURS,
     READING,
     SAMPLE_LOCATION,

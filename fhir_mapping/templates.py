@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from device_profiles.reading import (
     DERIVED,
+    FIRST_MEASURAND,
     UNITS,
     UNKNOWN_DATE,
     UNKNOWN_TIME,
@@ -24,7 +25,6 @@ from fhir_mapping import times
 from fhir_mapping.codes import (
     ABSENT_REASON_EXTENSION,
     DERIVED_EXTENSION,
-    FIRST_MEASURAND,
     PHD,
     PHD_IDENTIFIER,
     READING,

@@ -14,14 +14,14 @@ from uuid import UUID
 
 import numpy as np
 
+from device_profiles.flags import flags_of
 from device_profiles.reading import (
+    FIRST_MEASURAND,
     UNITS,
     Absent,
     ClockSegment,
     DeviceTime,
-    Flag,
     Kind,
-    Measurand,
     Quantity,
     Reading,
     RecordIdentity,
@@ -125,8 +125,7 @@ async def reading_of(conn: Connection, patient_id: int, key: ReadingKey) -> Read
     of_quantity = await (await conn.execute(beside["quantities_of_patient"], values)).fetchall()
     own = (int(microseconds((key.recorded_at,))[0]), key.sequence, key.device_id, key.ordinal)
     value = None if absent else Decimal(mantissa).scaleb(exponent)
-    # Which quantity comes first is the kind's, and is not stored.
-    first = Quantity(Measurand.GLUCOSE, value, UNITS[unit], Absent(absent) if absent else None)
+    first = Quantity(FIRST_MEASURAND[Kind(kind)], value, UNITS[unit], Absent(absent) if absent else None)
     at = key.recorded_at
     base = DateTime(at.year, at.month, at.day, at.hour, at.minute, at.second)
     return Reading(
@@ -137,7 +136,7 @@ async def reading_of(conn: Connection, patient_id: int, key: ReadingKey) -> Read
         raw=raw,
         sample=None if sample == NO_SAMPLE else Sample(sample & 15, sample >> 4),
         context=contexts.contexts_of(of_context).get(own),
-        flags=Flag(flags),
+        flags=flags_of(Kind(kind), sample)(flags),
     )
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from device_profiles.flags import flags_of
 from device_profiles.reading import (
+    FIRST_MEASURAND,
     NO_FLAGS,
     UNITS,
     UNKNOWN_DATE,
@@ -32,7 +33,7 @@ from device_profiles.reading import (
     Sample,
     TimeSource,
 )
-from fhir_mapping.codes import FIRST_MEASURAND, INTERNATIONAL_ROWS
+from fhir_mapping.codes import INTERNATIONAL_ROWS
 from fhir_mapping.dialects import Dialect
 from fhir_mapping.dialects.ans import ANS
 from fhir_mapping.dialects.international import INTERNATIONAL

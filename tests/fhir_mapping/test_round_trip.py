@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_profiles.reading import (
+    FIRST_MEASURAND,
     Absent,
     Context,
     Flag,
@@ -21,7 +22,7 @@ from device_profiles.reading import (
     Sample,
     TimeSource,
 )
-from fhir_mapping.codes import FIRST_MEASURAND, INTERNATIONAL_ROWS
+from fhir_mapping.codes import INTERNATIONAL_ROWS
 from fhir_mapping.observation import render, to_reading
 from tests.fhir_mapping.examples import EXAMPLES, IDS, Placed, reading, series_of
 
