@@ -131,7 +131,16 @@ def answer_of(found: SensorReport) -> dict[str, Any]:
         },
         "percentiles": [asdict(block) for block in found.profile],
         "finger_stick": asdict(found.finger_sticks),
+        "home_blood_pressure": _pressure(found),
     }
+
+
+def _pressure(found: SensorReport) -> dict[str, Any] | None:
+    mean = found.home_blood_pressure
+    if mean is None:
+        return None
+    days = {"first": mean.first.isoformat(), "last": mean.last.isoformat()}
+    return asdict(mean) | days | {"above": mean.above}
 
 
 def _write(found: SensorReport) -> None:

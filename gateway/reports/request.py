@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from device_profiles.reading import Kind, ReadingSeries
+from gateway.reports.blood_pressure import HomeBloodPressure
 from gateway.reports.episodes import Episode, episodes
 from gateway.reports.glucose_profile import ProfileBlock, glucose_profile
 from gateway.reports.logbook import FingerSticks
@@ -20,7 +21,7 @@ from storage.database import Database
 class SensorReport:
     """What a period's sensor readings say; `goals` with whether each is met.
 
-    The finger-stick measurements of the same days stand beside, and are never mixed with them.
+    The finger-stick measurements and blood pressures of the same days stand beside, never mixed with them.
     """
 
     period: Period
@@ -31,6 +32,7 @@ class SensorReport:
     episodes: dict[str, tuple[Episode, ...]]
     profile: tuple[ProfileBlock, ...]
     finger_sticks: FingerSticks
+    home_blood_pressure: HomeBloodPressure | None
 
     @classmethod
     def of(cls, series: ReadingSeries, period: Period, situation: Situation) -> SensorReport:
@@ -47,6 +49,7 @@ class SensorReport:
             episodes=episodes(sensor, interval),
             profile=glucose_profile(sensor, period.zone),
             finger_sticks=FingerSticks.of(series, period.zone),
+            home_blood_pressure=HomeBloodPressure.of(series, period.zone),
         )
 
 
@@ -73,7 +76,7 @@ async def sensor_report(
         series = await readings.series(
             connection,
             patient.patient_id,
-            kinds=(*kinds, Kind.BLOOD_GLUCOSE),
+            kinds=(*kinds, Kind.BLOOD_GLUCOSE, Kind.BLOOD_PRESSURE),
             start=period.start,
             end=period.end,
         )

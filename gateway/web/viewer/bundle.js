@@ -1,6 +1,8 @@
 // From a FHIR collection Bundle (R4) to readings. Pure. What it does not know it leaves aside, and says how many.
 
-/** What codes mean, by kind of method. Control solutions and ketones are recognised so as never to be counted. */
+import { measureKind, numbersOf } from "./measures.js";
+
+/** What codes of glucose mean, by kind of method. Control solutions are recognised so as never to be counted. */
 const KINDS = new Map([
   ["99504-3", "sensor"],
   ["105272-9", "sensor"],
@@ -11,8 +13,6 @@ const KINDS = new Map([
   ["2345-7", "finger-stick"],
   ["14749-6", "finger-stick"],
   ["control-solution", "control"],
-  ["66441-7", "ketone"],
-  ["ketone", "ketone"],
 ]);
 const EXCLUDED = "urn:passerelle:excluded";
 const MEAL = "urn:passerelle:meal";
@@ -25,8 +25,8 @@ const OFFSET = /(?:Z|([+-])(\d\d):(\d\d))$/;
 export class NotReadable extends Error {}
 
 /**
- * {patient, devices, readings, others, madeAt} of a Bundle given as text: readings in order of time,
- * `others` the number of observations that are none. Throws NotReadable.
+ * {patient, readings, measures, others, madeAt} of a Bundle given as text: readings of glucose and measures of
+ * other kinds in order of time, `others` the number of observations that are neither. Throws NotReadable.
  */
 export function read(text) {
   const bundle = parsed(text);
@@ -39,11 +39,13 @@ export function read(text) {
   }
   const observations = resources.filter((resource) => resource.resourceType === "Observation");
   const readings = observations.map((observation) => reading(observation, devices)).filter(Boolean);
-  readings.sort((a, b) => a.time - b.time);
+  const measures = observations.map((observation) => measure(observation, devices)).filter(Boolean);
+  for (const found of [readings, measures]) found.sort((a, b) => a.time - b.time);
   return {
     patient: patient ? patientName(patient) : null,
     readings,
-    others: observations.length - readings.length,
+    measures,
+    others: observations.length - readings.length - measures.length,
     madeAt: bundle.timestamp ? Date.parse(bundle.timestamp) : null,
   };
 }
@@ -82,9 +84,30 @@ function reading(observation, devices) {
   };
 }
 
+function measure(observation, devices) {
+  const kind = measureKind(codesOf(observation));
+  const when = observation.effectiveDateTime;
+  const time = Date.parse(when);
+  if (!kind || Number.isNaN(time)) return null;
+  const beyond = kind === "blood-pressure" ? null : beyondRange(observation);
+  const numbers = numbersOf(kind, observation);
+  if (!beyond && !numbers) return null;
+  return {
+    ...(numbers ?? { value: null, unit: null, beside: {} }),
+    kind,
+    time,
+    offset: offsetMinutes(when),
+    beyond,
+    excluded: isExcluded(observation),
+    device: observation.device?.display ?? devices.get(observation.device?.reference) ?? null,
+    note: observation.note?.map((note) => note.text).join(" ") || null,
+  };
+}
+
+const codesOf = ({ code }) => code?.coding?.map((coding) => coding.code) ?? [];
+
 function kindOf(observation) {
-  const codes = observation.code?.coding?.map((coding) => coding.code) ?? [];
-  return codes.map((code) => KINDS.get(code)).find(Boolean) ?? null;
+  return codesOf(observation).map((code) => KINDS.get(code)).find(Boolean) ?? null;
 }
 
 function isExcluded({ status, extension = [] }) {

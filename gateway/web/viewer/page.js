@@ -1,16 +1,18 @@
 // The opened share: whose it is, then a section for each kind of method, each with a period of its own.
 
 import { chart, moment } from "./chart.js";
+import { periodChoice, spanOf, zones } from "./choice.js";
 import { dayStrips } from "./days.js";
 import { el } from "./dom.js";
 import { asText, episodeList, figures, ranges, tiles } from "./figures.js";
-import { date, dates, number, t, tn } from "./language.js";
+import { t, tn } from "./language.js";
 import { logbook, modalDay } from "./logbook.js";
-import { LENGTHS, dateOf, extent, latest, lengthOf, midnight, opening, shifted, within } from "./period.js";
+import { lengthOf, midnight, opening, within } from "./period.js";
 import { profileChart } from "./profile.js";
 import { SUFFICIENT, counted, profile } from "./statistics.js";
 import { table } from "./table.js";
 import { deviceName } from "./units.js";
+import { vitals } from "./vitals.js";
 import { local } from "./welcome.js";
 
 // The period of each kind, as the reader left it, while the page stands.
@@ -19,19 +21,21 @@ const periods = new WeakMap();
 /** The page of a share: {patient, readings, others, madeAt, link, files}, in a unit. */
 export function page(share, unit) {
   const sections = ["sensor", "finger-stick"].filter((kind) => counted(share.readings, kind).length);
+  const beside = vitals(share);
   return el(
     "div",
     { class: "share" },
     heading(share),
     ...sections.map((kind) => section(share, kind, unit)),
-    sections.length ? null : el("section", { class: "card" }, el("p", {}, t("There is no glucose reading in this share."))),
+    ...beside,
+    sections.length + beside.length ? null : el("section", { class: "card" }, el("p", {}, t("There is no reading in this share."))),
     footing(share),
   );
 }
 
 function heading(share) {
-  const { patient, readings, madeAt, link } = share;
-  const last = readings.at(-1);
+  const { patient, readings, measures, madeAt, link } = share;
+  const last = [readings.at(-1), measures.at(-1)].filter(Boolean).sort((a, b) => a.time - b.time).at(-1);
   return el(
     "section",
     { class: "heading" },
@@ -183,58 +187,9 @@ function key(kind) {
     : t("Each mark is one measurement: ▼ low, ● in target, ▲ high.");
 }
 
-/** The clock that the times are on, told once. */
-function zones(readings) {
-  const offsets = [...new Set(readings.map((reading) => reading.offset))].map((minutes) => {
-    const [sign, size] = [minutes < 0 ? "−" : "+", Math.abs(minutes)];
-    const two = (part) => String(part).padStart(2, "0");
-    return `UTC${sign}${two(Math.floor(size / 60))}:${two(size % 60)}`;
-  });
-  return t("Times are those of the person’s own clock ({zone}).", { zone: offsets.join(", ") });
-}
-
-function spanOf({ first, last }) {
-  const whole = { day: "numeric", month: "long", year: "numeric" };
-  if (first === last) return date(dateOf(first), { weekday: "long", ...whole });
-  return dates(dateOf(first), dateOf(last), whole);
-}
-
-function periodChoice(all, period, show) {
-  const whole = extent(all);
-  const total = lengthOf(whole);
-  if (total === 1) return [];
-  const length = lengthOf(period);
-  const option = (days, text) =>
-    el("button", { type: "button", "aria-pressed": String(length === days), onclick: () => show(around(period, days, whole)) }, text);
-  const step = (text, label, steps, there) =>
-    el("button", { type: "button", "aria-label": label, title: label, disabled: !there, onclick: () => show(shifted(period, steps, whole)) }, text);
-  return [
-    el(
-      "div",
-      { class: "segmented", role: "group", "aria-label": t("Period") },
-      ...LENGTHS.filter((days) => days < total).map((days) => option(days, tn("{n} day", "{n} days", days))),
-      option(total, t("All")),
-    ),
-    el(
-      "div",
-      { class: "segmented", role: "group", "aria-label": t("Move the period") },
-      step("←", t("Earlier"), -1, period.first > whole.first),
-      step("→", t("Later"), 1, period.last < whole.last),
-    ),
-  ];
-}
-
-/** So many days that end where the period ends. */
-function around(period, days, whole) {
-  if (days >= lengthOf(whole)) return whole;
-  const last = Math.max(Math.min(period.last, whole.last), whole.first + days - 1);
-  return latest({ first: whole.first, last }, days);
-}
-
-function footing({ readings, others }) {
-  const excluded = readings.filter((reading) => reading.excluded).length;
+function footing({ readings, measures, others }) {
+  const excluded = [...readings, ...measures].filter((reading) => reading.excluded).length;
   const controls = readings.filter((reading) => reading.kind === "control").length;
-  const beside = others + readings.filter((reading) => reading.kind === "ketone").length;
   return el(
     "footer",
     { class: "footing" },
@@ -244,8 +199,8 @@ function footing({ readings, others }) {
     controls
       ? el("p", {}, tn("{n} test with a control solution is not counted.", "{n} tests with a control solution are not counted.", controls))
       : null,
-    beside
-      ? el("p", {}, tn("{n} other observation is in the file and not shown here.", "{n} other observations are in the file and not shown here.", beside))
+    others
+      ? el("p", {}, tn("{n} other observation is in the file and not shown here.", "{n} other observations are in the file and not shown here.", others))
       : null,
     el("p", {}, t("These are the values of the person’s own devices. This page is no alarm and gives no medical advice.")),
   );

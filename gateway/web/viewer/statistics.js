@@ -1,7 +1,7 @@
 // What the page counts. Pure: readings in, numbers out; no document, no language, no clock.
 //
 // A reading: {kind, time, offset, value, unit, beyond, excluded}
-//   kind     "sensor" | "finger-stick" | "control" | "ketone"
+//   kind     "sensor" | "finger-stick" | "control"
 //   time     milliseconds since 1970, UTC;  offset  minutes of the person's clock against UTC
 //   value    number in `unit`, or null;     unit    "mg/dL" | "mmol/L", as the device wrote it
 //   beyond   "low" (LO) | "high" (HI) | null

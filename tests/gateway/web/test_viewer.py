@@ -6,19 +6,22 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from device_profiles.reading import Absent, Context, Kind
+from device_profiles.reading import Absent, Context, Kind, Measurand, Quantity
 from gateway.api import shelf as shelf_api
+from gateway.reports.blood_pressure import HomeBloodPressure
 from gateway.sealing import SealedLink, new_key
 from storage.shelf import Outcome
-from tests.fhir_mapping.examples import Placed
+from tests.fhir_mapping.examples import Placed, reading, series_of
 from tests.gateway.api.serving import RunningShelf, share
 from tests.gateway.web.conftest import Visit
 from tests.gateway.web.shared_readings import (
@@ -121,7 +124,82 @@ def test_what_does_not_count_is_not_counted_and_kinds_are_never_mixed(
     footing = page.locator(".footing")
     expect(footing).to_contain_text("1 reading that the person set aside is not counted")
     expect(footing).to_contain_text("1 test with a control solution is not counted")
-    expect(footing).to_contain_text("2 other observations")
+    expect(footing).to_contain_text("1 other observation")
+    ketones = page.locator(".measures.ketone")
+    expect(ketones.locator("dd").first).to_have_text("0.4 mmol/L")
+
+
+def cuff(local: datetime, systolic: str, diastolic: str, unit: str = "mm[Hg]") -> Placed:
+    at = local.replace(tzinfo=UTC)
+    beside = (
+        Quantity(Measurand.DIASTOLIC, Decimal(diastolic), unit),
+        Quantity(Measurand.PULSE_RATE, Decimal(64), "/min"),
+    )
+    told = reading(
+        Kind.BLOOD_PRESSURE, systolic, unit, others=beside, recorded_at=at, sequence=0, sample=None
+    )
+    return Placed(told, effective=at - timedelta(hours=1), utc_offset_minutes=60)
+
+
+def four_evenings() -> list[Placed]:
+    """Three measurements in the morning and in the evening, but none on the second day."""
+    return [
+        cuff(
+            MORNING + timedelta(days=day, hours=hour, minutes=2 * number),
+            str(130 + day + number),
+            str(80 + day),
+        )
+        for day in (0, 2, 3, 4)
+        for hour in (0, 12)
+        for number in range(3)
+    ]
+
+
+def test_blood_pressures_stand_by_the_rule_of_three_days_in_a_row(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    placed = four_evenings()
+    page = visit(share(shelf, collection(*placed)).url).page
+    enter(page)
+    section = page.locator(".measures.blood-pressure")
+    expect(section.locator("dd").first).to_have_text("136/84 mmHg")
+    expected = HomeBloodPressure.of(series_of(*placed), ZoneInfo("Etc/GMT-1"))
+    assert expected is not None
+    assert (expected.n, expected.above) == (18, False)
+    rule = section.locator(".rule")
+    expect(rule).to_contain_text(f"{expected.systolic:.0f}/{expected.diastolic:.0f} mmHg")
+    expect(rule).to_contain_text("the mean of 18 of 18 measurements")
+    expect(section.locator(".pressure")).to_have_count(24)
+    section.get_by_text("All measurements of this period").click()
+    expect(section.locator("tbody tr").first).to_contain_text("136/84")
+
+
+def test_without_three_days_in_a_row_there_is_no_home_blood_pressure(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    placed = [cuff(MORNING + timedelta(days=day), "17.5", "11.2", "kPa") for day in (0, 2)]
+    page = visit(share(shelf, collection(*placed)).url).page
+    enter(page)
+    section = page.locator(".measures.blood-pressure")
+    expect(section.locator("dd").first).to_have_text("131/84 mmHg")
+    expect(section).to_contain_text("three days in a row")
+    assert HomeBloodPressure.of(series_of(*placed), ZoneInfo("UTC")) is None
+
+
+def test_a_weight_written_in_pounds_stands_on_the_line_of_the_others(
+    shelf: RunningShelf, visit: Visiting
+) -> None:
+    def scale(days: int, value: str, unit: str) -> Placed:
+        at = (MORNING + timedelta(days=days)).replace(tzinfo=UTC)
+        told = reading(Kind.BODY_WEIGHT, value, unit, recorded_at=at, sequence=0, sample=None)
+        return Placed(told, effective=at)
+
+    page = visit(share(shelf, collection(scale(0, "220.5", "[lb_av]"), scale(3, "98.6", "kg"))).url).page
+    enter(page)
+    section = page.locator(".measures.weight")
+    expect(section.locator("dd").first).to_have_text("98.6 kg")
+    expect(section).to_contain_text("98.6–100.0 kg")
+    expect(section).to_contain_text("−1.4 kg")
 
 
 def test_below_a_day_of_sensor_data_there_is_no_mean(shelf: RunningShelf, visit: Visiting) -> None:
@@ -454,7 +532,7 @@ def test_no_reading_or_a_single_one_is_a_page_too(
     if readings:
         assert tile(page, "finger-stick", "Mean") == "119 mg/dL"
     else:
-        expect(page.get_by_text("There is no glucose reading in this share.")).to_be_visible()
+        expect(page.get_by_text("There is no reading in this share.")).to_be_visible()
 
 
 def test_days_are_those_of_the_persons_clock_across_a_change_of_zone(
