@@ -137,6 +137,22 @@ class Fetched:
     cut_off: bool
     """Whether the link had ended: what was still to come could not."""
 
+    @classmethod
+    def of_itself(cls, arrived: Arrivals) -> Fetched:
+        """What came by itself, without a number to ask from, and was kept until now."""
+        return cls(
+            arrived=arrived,
+            readings=arrived.readings,
+            complete=False,
+            mark=None,
+            mark_came=False,
+            again=0,
+            numbers=(),
+            present=frozenset(),
+            oldest_first=False,
+            cut_off=True,
+        )
+
     def standing(self, cursor: int | None, stored: Stored, kept_aside: Collection[bytes]) -> Standing:
         """Where the device's numbers stand now, and what is missing in them.
 

@@ -8,11 +8,13 @@ from enum import Enum, auto
 
 from device_profiles.errors import DeviceError
 from device_profiles.reading import Device
+from gateway import journal
 from gateway.ble.connection import Connection
 from gateway.ble.errors import NotInRange, RadioUnavailable
 from gateway.ble.pairing import PasskeySource
 from gateway.ble.radio import Found, Radio, open_radio
 from gateway.ble.records import Progress, RecordReader
+from gateway.fetching import Fetched
 from gateway.home import Home
 from gateway.sync import Storing, SyncOutcome, sync_found
 from storage import devices, patients
@@ -184,9 +186,31 @@ async def sync_device(
     What it says of itself decides whether it is that device; neither its address nor its name does.
     Raises DeviceSwapped, and as `gateway.sync.sync_found`.
     """
-    storing = Storing(home.database, patient, expected=device)
+    await store_what_was_left(home)
+    storing = Storing(home.database, patient, expected=device, home=home.settings.home)
     heard = found or await radio.find(lambda other: other.address == device.radio_address)
     return await sync_found(radio, heard, storing, full=full, progress=progress)
+
+
+async def store_what_was_left(home: Home) -> int:
+    """Store what a device gave and a kill kept from the database; how many readings that was.
+
+    What somebody else's erasure or another home left without its person is nobody's, and goes.
+    """
+    stored = 0
+    left_behind = list(journal.left_behind(home.settings.home))
+    if not left_behind:
+        return 0
+    async with home.database.writer() as connection:
+        people = {patient.uuid: patient for patient in await patients.list_all(connection)}
+    for left in left_behind:
+        if (patient := people.get(left.patient)) is not None:
+            storing = Storing(home.database, patient, left.zone)
+            device, _ = await storing.register(left.device)
+            kept = await storing.store(device, Fetched.of_itself(left.arrived), None, None)
+            stored += kept.stored
+        left.done()
+    return stored
 
 
 async def sync_known(
@@ -196,6 +220,7 @@ async def sync_known(
 
     Raises `NoDeviceYet`, `DeviceNotPaired`, `NotInRange` when none is near, and as `sync_device`.
     """
+    await store_what_was_left(home)
     known = await known_devices(home, wanted)
     if not known:
         raise DeviceNotPaired(device=wanted) if wanted else NoDeviceYet

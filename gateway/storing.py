@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from device_profiles.errors import DeviceError
 from device_profiles.reading import Device, Reading
 from gateway import clock
 from gateway.fetching import Fetched, Mark
+from gateway.journal import Journal
 from storage import clock_looks, devices, readings
 from storage.clock_looks import ClockLook, LookedBefore
 from storage.columns import microsecond
@@ -39,6 +41,8 @@ class Storing:
     """What the device is, for a replayed capture; None: what it says."""
     expected: StoredDevice | None = None
     """The device that was called, where one was; another that answers is not stored."""
+    home: Path | None = None
+    """Where what a device gives only once is kept until it is stored; None: a capture gives it again."""
 
     @property
     def clock_zone(self) -> ZoneInfo:
@@ -59,6 +63,12 @@ class Storing:
             if number is None:
                 return stored, None
             return stored, Mark(number, await devices.records_of_number(conn, stored, number))
+
+    def journal(self, device: StoredDevice) -> Journal | None:
+        """Where what this device gives is written before it is confirmed."""
+        if self.home is None:
+            return None
+        return Journal.of(self.home, self.patient.uuid, device.device, self.clock_zone)
 
     async def store(
         self, device: StoredDevice, fetched: Fetched, clock_error: int | None, battery: int | None

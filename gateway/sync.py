@@ -89,7 +89,8 @@ async def sync_connected(
         connection.clock_error(storing.clock_zone),
         connection.battery_percent(),
     )
-    reader = RecordReader(connection, progress, storing.clock_zone)
+    journal = storing.journal(device)
+    reader = RecordReader(connection, progress, storing.clock_zone, journal.keep if journal else None)
     fetch = Fetch(reader, mark, full=full)
     await reader.subscribe()
     went_wrong = None
@@ -100,6 +101,8 @@ async def sync_connected(
     fetched = fetch.end()
     laps.end("read")
     kept = await storing.store(device, fetched, clock_error, battery)
+    if journal:
+        journal.done()
     laps.end("store")
     outcome = SyncOutcome.of(fetched, kept, laps)
     if went_wrong is not None:

@@ -21,6 +21,10 @@ from device_profiles.profile import Heard, RecordAccess, Source
 from gateway.ble.arrivals import Arrivals
 from gateway.ble.connection import Connection
 from gateway.ble.errors import ConnectionLost, ControlPointSilent, ServiceMissing
+from storage.errors import DiskFull
+
+Keep = Callable[[Heard, int, bytes], None]
+"""Has a value of a characteristic on the disk when it returns; raises OSError where that fails."""
 
 Progress = Callable[[int], None]
 """Called with the number of measurements that have arrived so far."""
@@ -29,9 +33,22 @@ Progress = Callable[[int], None]
 class RecordReader:
     """The gateway's side of record access over a connection; what came is in `arrived`, however it ends."""
 
-    def __init__(self, connection: Connection, progress: Progress | None = None, zone: tzinfo = UTC) -> None:
-        """`zone`: of the person's clock, which says when what a device without a clock sends was measured."""
+    def __init__(
+        self,
+        connection: Connection,
+        progress: Progress | None = None,
+        zone: tzinfo = UTC,
+        keep: Keep | None = None,
+    ) -> None:
+        """`zone`: of the person's clock, which says when what a device without a clock sends was measured.
+
+        `keep`: for what comes by itself, and only once. It is called before the value is confirmed, since an
+        indication is confirmed when its callback has returned.
+        """
         self._zone = zone
+        self._keep = keep
+        self._unkept: OSError | None = None
+        self._now: datetime | None = None
         self._read_before: dict[int, bytes] = {}
         self.arrived = Arrivals(connection.profile, self._heard)
         self.set_aside: Arrivals | None = None
@@ -96,17 +113,19 @@ class RecordReader:
         """Take what a device sends by itself, until it has been silent for long or has ended the connection.
 
         A device that has sent everything mostly says goodbye: that is no error. One that is worn sends on and
-        on: of a stream a while is taken.
+        on: of a stream a while is taken. Raises DiskFull where something could not be kept.
         """
         lost, limits = self._connection.lost, self._connection.limits
         streams = all(source.live for source in self._sources())
         end = self._loop.time() + limits.stream if streams else math.inf
         self._heard_at = self._loop.time()
-        while not lost.done():
+        while not lost.done() and self._unkept is None:
             left = min(self._heard_at + limits.pushed, end) - self._loop.time()
             if left <= 0:
                 return
             await asyncio.wait({lost}, timeout=left)
+        if self._unkept is not None:
+            raise DiskFull from self._unkept
 
     async def fetch(self, request: RecordAccessRequest) -> bool:
         """Ask for records and wait until the device says that all were sent; whether there were any.
@@ -162,12 +181,25 @@ class RecordReader:
                     await self._context_came.wait()
 
     def _heard(self) -> Heard:
-        now = datetime.now(self._zone).replace(tzinfo=UTC)
+        """What is known beside the value that came last, at its moment."""
+        now = self._now or datetime.now(self._zone).replace(tzinfo=UTC)
         return Heard(now, self._zone, self._read_before)
+
+    def _kept(self, source: Source, raw: bytes) -> None:
+        """What comes only once is on the disk; else it is not confirmed."""
+        if self._keep is None or self.fetches or source.live:
+            return
+        try:
+            self._keep(self._heard(), source.characteristic, raw)
+        except OSError as error:
+            self._unkept = error
+            raise
 
     def _taking(self, source: Source) -> Callable[[bytearray], None]:
         def on_measurement(raw: bytearray) -> None:
             self._heard_at = self._loop.time()
+            self._now = datetime.now(self._zone).replace(tzinfo=UTC)
+            self._kept(source, bytes(raw))
             announced = bytes(raw) not in self.unannounced
             self._measurements += announced
             self.arrived.measurement(bytes(raw), source.characteristic)
