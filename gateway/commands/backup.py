@@ -138,8 +138,8 @@ def restore(
     spaces = contents.tables.get("passerelle/space")
     if spaces is not None and spaces.rows:
         terminal.note(
-            "The home of this backup feeds spaces, and this one does from now on. If that home is used still, "
-            "end it in one of the two: passerelle space disconnect"
+            "The home of this backup feeds spaces, and this one does from now on. If that home is used "
+            "still, end it in one of the two: passerelle space disconnect"
         )
 
 

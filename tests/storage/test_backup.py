@@ -362,7 +362,14 @@ def test_a_backup_that_says_of_itself_what_it_cannot_be_is_refused(tmp_path: Pat
     odd = Description("0", START, 16, "plain", {**schemas, "another": schemas["shelf"]})
     extent = {"rows": 0, "octets": 0, "sha256": "", "more": 1}
     for number, (told, manifest) in enumerate(
-        [(odd, "{}"), (sound, json.dumps({"shelf/file": extent})), (sound, "[1]"), (sound, "{"), (sound, "1"), (sound, "[" * 100_000)]
+        [
+            (odd, "{}"),
+            (sound, json.dumps({"shelf/file": extent})),
+            (sound, "[1]"),
+            (sound, "{"),
+            (sound, "1"),
+            (sound, "[" * 100_000),
+        ]
     ):
         with (tmp_path / str(number)).open("w+b") as file, archive.written(file, PASSPHRASE) as draft:
             draft.add(backup.DESCRIPTION, told.to_json())
