@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from device_profiles.errors import PasserelleError
 from device_profiles.profile import DeviceProfile
+from gateway.ble.errors import NotInRange
 from gateway.events import DeviceKey
 from gateway.setting_clock import ClockOutcome, ClockSetting
 from gateway.watching import DeviceState
@@ -71,9 +73,10 @@ def errands_of(page: Page) -> Errands:
 def device_shown(page: PersonPage, device: StoredDevice, key: DeviceKey, state: DeviceState) -> DeviceShown:
     """One device, from what is stored and from what its watcher says."""
     words, errands = page.words, errands_of(page)
-    errand = errands.ended.get(key)
+    ended = errands.ended.get(key)
+    errand = ended if ended and ended.is_fresh else None
     under_way = state.reading or errands.is_under_way(key)
-    problem = (errand.problem if errand else None) or state.problem
+    problem = errand.problem if errand else _standing_problem(state)
     error = device.clock_error_seconds
     count = sum(gap.count for gap in device.gaps)
     battery = device.battery_percent
@@ -98,6 +101,11 @@ def device_shown(page: PersonPage, device: StoredDevice, key: DeviceKey, state: 
         told=_told(errand.stored, errand.clock, words) if errand and not errand.problem else "",
         trouble=None if under_way or problem is None else trouble(problem, words),
     )
+
+
+def _standing_problem(state: DeviceState) -> PasserelleError | None:
+    """What is wrong with a device as it stands. That it sleeps is not: it wakes when it is used."""
+    return None if isinstance(state.problem, NotInRange) else state.problem
 
 
 def name_of(device: StoredDevice) -> str:

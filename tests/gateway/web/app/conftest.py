@@ -20,6 +20,7 @@ from device_profiles.devices import glucose_meter
 from device_profiles.services.device_information import DeviceInformation
 from device_profiles.virtual_device import Record, VirtualDevice, generated_records
 from device_profiles.wire import DateTime
+from gateway.ble.limits import LIMITS
 from gateway.ble.radio import Radio, open_radio
 from gateway.ble.virtual_radio import virtual_radio
 from gateway.events import Events
@@ -44,6 +45,9 @@ T = TypeVar("T")
 
 WATCHFUL = replace(WATCH_LIMITS, silence=0.3, least_gap=0.1, pause=0.2, longest_pause=0.4)
 """As the real ones; a meter that is woken is read at once, without five seconds of silence before."""
+
+PROMPT = replace(LIMITS, scan=2.0)
+"""On this air whoever is going to be heard is heard at once; a person may take their time all the same."""
 
 TABLES = """
 SELECT string_agg(format('passerelle.%I', table_name), ', ') FROM information_schema.tables
@@ -110,7 +114,7 @@ class RunningPage:
             )
 
     def _open_radio(self) -> AbstractAsyncContextManager[Radio]:
-        return open_radio(self.air.transport(), self.folder, wait_seconds=0, yields=True)
+        return open_radio(self.air.transport(), self.folder, PROMPT, wait_seconds=0, yields=True)
 
     def add_meter(self, patient: Patient, number: int = 0) -> StoredDevice:
         """A meter that is near becomes somebody's, and is read, as the wizard does it; then it sleeps."""
