@@ -29,6 +29,10 @@ DRIFT_SECONDS_A_DAY: Final = 5
 DRIFT_STEP_SECONDS: Final = 60
 """A drift that must be told is told in steps of this: each makes a segment."""
 
+CARED_FOR_SECONDS: Final = 1200
+"""A clock that is wrong by less is moved to summer and back, by its person or by itself; one that is wrong by
+more is nobody's care. The smallest step of any zone is half an hour."""
+
 DAY: Final = 86_400
 
 
@@ -60,7 +64,8 @@ class Hypothesis:
         """By the error of a look. `row`: the last record before it; `last`: the `ahead` that placed it.
 
         Base time runs on while a person changes what is shown, so records of another offset are placed by it.
-        An error within the tolerance is none: then what was shown was the zone's time.
+        An error within the tolerance is none: then what was shown was the zone's time; and by one that is not
+        much more it was that and the error.
         """
         assert look.at is not None  # noqa: S101 - there is no error without a time
         assert look.error_seconds is not None  # noqa: S101 - nor a hypothesis
@@ -68,9 +73,13 @@ class Hypothesis:
         about_the_same = last is not None and abs(ahead - last) <= TOLERANCE_SECONDS
         made_up = made_up_for(records)
         apart = made_up[row] - made_up
-        utc = records.base - (last if about_the_same else ahead) - apart
+        told = last if last is not None and about_the_same else ahead
+        utc = records.base - told - apart
+        alike = records.offset + apart == records.offset[row]
         if abs(look.error_seconds) <= TOLERANCE_SECONDS:
-            utc = np.where(records.offset + apart == records.offset[row], zoned.utc, utc)
+            utc = np.where(alike, zoned.utc, utc)
+        elif abs(look.error_seconds) < CARED_FOR_SECONDS:
+            utc = np.where(alike, by_zone(records, zoned, look.error_seconds + told - ahead), utc)
         return cls(near(utc, zoned.utc), ahead)
 
 
@@ -123,11 +132,10 @@ def drifted(
     return near(records.base - ahead - steps, zoned.utc, DRIFT_STEP_SECONDS)
 
 
-def followed(records: Records, zoned: Zoned, error: int, offset: int, constant: Integers) -> Integers:
+def by_zone(records: Records, zoned: Zoned, error: int) -> Integers:
     """Times by a clock that showed the zone's time, summer and winter, and this error."""
     wall = records.wall - error
-    utc = wall - wall_offsets(records, wall, zoned.zone)
-    return near(np.where(records.offset == offset, utc, constant), zoned.utc)
+    return wall - wall_offsets(records, wall, zoned.zone)
 
 
 def near(utc: Integers, shown: Integers, within: int = TOLERANCE_SECONDS) -> Integers:

@@ -21,9 +21,10 @@ from gateway.clock_evidence import (
     Between,
     Hypothesis,
     Zoned,
+    by_zone,
     changed_at,
     drifted,
-    followed,
+    near,
 )
 from gateway.clock_order import FAR, laid_in_order
 from gateway.clock_records import Before, Booleans, Integers, Records
@@ -97,7 +98,7 @@ def _kept(records: Records, was: Before, look: ClockLook | None, before: LookedB
 
 def _after(records: Records, was: Before, look: ClockLook | None) -> Booleans:
     """The records that were made after a look which read everything."""
-    if look is None:
+    if look is None or look.sequence is None:
         return np.ones(len(records), np.bool_)
     after: Booleans = was.source == OPEN
     ended = np.flatnonzero(~after & (records.sequence == look.sequence))
@@ -123,7 +124,9 @@ class _Placing:
         earlier = np.flatnonzero(~self.new)
         rows = int(earlier[-1]) if len(earlier) else 0, count - 1
         self.offsets = int(self.records.offset[rows[0]]), int(self.records.offset[rows[1]])
-        self.as_before = self._hypothesis(before, rows[0])
+        # Of a device that had no record it is not known by which offset it showed what it showed.
+        told = len(earlier) > 0 or self.offsets[0] == 0
+        self.as_before = self._hypothesis(before, rows[0]) if told else None
         self.as_now = self._hypothesis(look, rows[1])
 
     def place(self) -> None:
@@ -188,18 +191,17 @@ class _Placing:
         return breaks | flips
 
     def _blocks(self) -> list[Rows]:
-        self.breaks = self._breaks()
-        inside = np.flatnonzero(self.breaks[self.open[1:]]) + 1
+        inside = np.flatnonzero(self._breaks()[self.open[1:]]) + 1
         return list(np.split(self.open, inside))
 
     def _vouched(self, blocks: list[Rows]) -> list[tuple[Rows, Integers]]:
         """The blocks that a look vouches for, each with its times."""
         first, last = blocks[0], blocks[-1]
-        was = None if self.breaks[first[0]] else self.as_before
+        was = self.as_before
         if self.as_now is None:
-            if self.as_before is None:
-                return [(first, self.zoned.utc)] if len(blocks) == 1 else []
-            return [] if was is None else [(first, was.utc)]
+            if was is not None:
+                return [(first, was.utc)]
+            return [(first, self.zoned.utc)] if len(blocks) == 1 else []
         if was is None:
             return [(last, self.as_now.utc)]
         if len(blocks) > 1:
@@ -218,10 +220,9 @@ class _Placing:
             looks = self.before, self.look
             return [(rows, drifted(self.records, self.zoned, looks, was.ahead, between.drift))]
         if between.followed:
-            error = self.look.error_seconds
-            if abs(error) > TOLERANCE_SECONDS:
-                return [(rows, followed(self.records, self.zoned, error, self.offsets[1], now.utc))]
-            return [(rows, now.utc)]
+            shown = by_zone(self.records, self.zoned, self.look.error_seconds)
+            alike = self.records.offset == self.offsets[1]
+            return [(rows, np.where(alike, near(shown, self.zoned.utc), now.utc))]
         fits = self._fits(was.utc)[rows], self._fits(now.utc)[rows]
         found = changed_at(was.utc[rows], now.utc[rows], *fits, self.slack)
         if found is None:

@@ -27,20 +27,23 @@ class ClockLook:
 
 @dataclass(frozen=True, slots=True)
 class LookedBefore:
-    """What earlier looks left: the last one to the end, and whether the clock was ever measured."""
+    """What earlier looks left: the last that read everything and the clock; without one, everything."""
 
     look: ClockLook | None = None
-    measured: bool = False
+
+    @property
+    def measured(self) -> bool:
+        """Whether the clock was ever read."""
+        return self.look is not None and self.look.error_seconds is not None
 
 
 async def before(conn: Connection, device: StoredDevice) -> LookedBefore:
     """What was kept of earlier looks. The device's row should be locked."""
     row = await (await conn.execute(_SQL["before"], _key(device))).fetchone()
-    if row is None:
+    if row is None or row[0] is None:
         return LookedBefore()
-    at, error, sequence, measured = row
-    look = None if at is None else ClockLook(at.astimezone(UTC), error, sequence)
-    return LookedBefore(look, measured)
+    at, error, sequence = row
+    return LookedBefore(ClockLook(at.astimezone(UTC), error, sequence))
 
 
 async def keep(conn: Connection, device: StoredDevice, look: ClockLook) -> None:

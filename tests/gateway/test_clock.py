@@ -32,7 +32,7 @@ def look(at: str, error: int | None = 0, sequence: int | None = None) -> ClockLo
 
 def after(*of: str | int | None) -> LookedBefore:
     """What a look left: when, the error, the last number."""
-    return LookedBefore(look(*of), measured=of[1] is not None)
+    return LookedBefore(look(*of))
 
 
 def placed(rows, zone=PARIS, at=None, before=NEVER, history=()):
@@ -225,7 +225,7 @@ def test_a_clock_that_drifts_by_seconds_makes_no_segment_of_each_sync():
         rows = [(n, wrote(f"2024-01-{n:02}T09:00"), 0) for n in range(1, sync + 1)]
         now = look(f"2024-01-{sync:02}T20:00", 3600 + sync, sync)
         history, _ = placed(rows, at=now, before=before, history=history)
-        before = LookedBefore(now, measured=True)
+        before = LookedBefore(now)
     assert len(history) == 1
 
 
@@ -235,7 +235,7 @@ def test_a_clock_that_drifted_by_minutes_between_two_looks_is_followed_step_by_s
     rows = [
         (n, at + timedelta(hours=1, seconds=4 * (at - first.at).days), 0) for n, at in enumerate(truth, 1)
     ]
-    before = LookedBefore(first, measured=True)
+    before = LookedBefore(first)
     _, at = placed(rows, ZoneInfo("Etc/GMT-1"), look("2024-06-02T00:00", 612), before=before)
     assert max(abs((one - other).total_seconds()) for one, other in zip(at, truth, strict=True)) <= 120
 
@@ -364,7 +364,7 @@ def test_what_came_by_a_read_that_broke_off_is_placed_again_by_the_whole_one():
     error = int((wrote("1970-01-02T00:00") - wrote("2024-01-12T08:00")).total_seconds())
     history, _ = placed(rows, at=look("2024-01-12T07:00", error, 2))
     rows.append((3, wrote("1970-01-01T00:30"), 0))
-    known = {"history": history, "before": LookedBefore(None, measured=True)}
+    known = {"history": history, "before": LookedBefore(None)}
     assert times(rows, at=look("2024-01-12T07:05", error), **known) == [
         "01-10 07:00",
         "01-11 07:00",
