@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -56,11 +57,14 @@ async def devices_shown(page: PersonPage) -> tuple[DeviceShown, ...]:
     async with page.home.database.writer() as connection:
         own = await devices.of_patient(connection, page.person.patient_id)
     states = page.station.state().devices
+    names = Counter(name_of(device) for device in own if device.radio_address)
     shown = []
     for device in own:
         if device.radio_address is not None:
             key = DeviceKey(page.person.uuid, device.device_id)
-            shown.append(device_shown(page, device, key, states.get(key, DeviceState())))
+            one = device_shown(page, device, key, states.get(key, DeviceState()))
+            alike = names[one.name] > 1 and device.device.serial
+            shown.append(replace(one, name=f"{one.name} ({device.device.serial})") if alike else one)
     return tuple(shown)
 
 
