@@ -134,7 +134,7 @@ def drifted(
 
 def by_zone(records: Records, zoned: Zoned, error: int) -> Integers:
     """Times by a clock that showed the zone's time, summer and winter, and this error."""
-    wall = records.wall - error
+    wall: Integers = records.wall - error
     return wall - wall_offsets(records, wall, zoned.zone)
 
 
