@@ -56,6 +56,8 @@ class Hypothesis:
     """A clock as it was at one look: when each record was if it had written them."""
 
     utc: Integers
+    constant: Integers
+    """The same by one distance to UTC, through summer and winter."""
     ahead: int
     """How far the base time was ahead of UTC."""
 
@@ -74,13 +76,13 @@ class Hypothesis:
         made_up = made_up_for(records)
         apart = made_up[row] - made_up
         told = last if last is not None and about_the_same else ahead
-        utc = records.base - told - apart
+        constant = utc = records.base - told - apart
         alike = records.offset + apart == records.offset[row]
         if abs(look.error_seconds) <= TOLERANCE_SECONDS:
             utc = np.where(alike, zoned.utc, utc)
         elif abs(look.error_seconds) < CARED_FOR_SECONDS:
             utc = np.where(alike, by_zone(records, zoned, look.error_seconds + told - ahead), utc)
-        return cls(near(utc, zoned.utc), ahead)
+        return cls(near(utc, zoned.utc), near(constant, zoned.utc), ahead)
 
 
 def made_up_for(records: Records) -> Integers:
@@ -116,7 +118,8 @@ class Between:
         explained = TOLERANCE_SECONDS + DRIFT_SECONDS_A_DAY * days
         errors = now.error_seconds - before.error_seconds
         drift = errors + offset_at(zone, now.at) - offset_at(zone, before.at) - offsets[1] + offsets[0]
-        return cls(abs(drift) <= explained, abs(errors) <= explained, drift)
+        same_offset = offsets[0] == offsets[1]
+        return cls(abs(drift) <= explained, same_offset and abs(errors) <= explained, drift)
 
 
 def drifted(

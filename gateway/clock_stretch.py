@@ -184,9 +184,9 @@ class _Placing:
             back = np.diff(self.records.base) < -TOLERANCE_SECONDS
             breaks[1:] = back & (np.diff(self.zoned.utc) < -TOLERANCE_SECONDS)
         known = [each.utc for each in (self.as_before, self.as_now) if each is not None] or [self.zoned.utc]
-        can_be = sum(self._fits(utc).astype(np.int64) << n for n, utc in enumerate(known))
+        can_be = np.logical_or.reduce([self._fits(utc) for utc in known])
         flips = np.zeros(count, np.bool_)
-        flips[1:] = np.diff(np.minimum(can_be, 1)) != 0
+        flips[1:] = can_be[1:] != can_be[:-1]
         flips[self.open[0]] = False
         return breaks | flips
 
@@ -216,7 +216,7 @@ class _Placing:
         between = Between.of(self.zoned.zone, self.before, self.look, self.offsets)
         if between.untouched:
             if abs(between.drift) <= TOLERANCE_SECONDS:
-                return [(rows, now.utc)]
+                return [(rows, now.utc if between.followed else now.constant)]
             looks = self.before, self.look
             return [(rows, drifted(self.records, self.zoned, looks, was.ahead, between.drift))]
         if between.followed:
@@ -227,8 +227,14 @@ class _Placing:
         found = changed_at(was.utc[rows], now.utc[rows], *fits, self.slack)
         if found is None:
             return []
-        self.stretch.utc[rows] = now.utc[rows]  # those in between, which are doubtful
-        return [(rows[: found[0]], was.utc), (rows[found[1] :], now.utc)]
+        self.stretch.utc[rows] = now.utc[rows]  # those in between: doubtful, unless both clocks say the same
+        between_them = rows[found[0] : found[1]]
+        alike = np.abs(was.utc - now.utc)[between_them] <= TOLERANCE_SECONDS
+        return [
+            (rows[: found[0]], was.utc),
+            (between_them[alike], now.utc),
+            (rows[found[1] :], now.utc),
+        ]
 
     def _in_turn(self) -> None:
         """What is later than what follows it by order, beyond what clocks err, is vouched for no more."""
