@@ -25,6 +25,9 @@ PACKAGES = ("device_profiles", "fhir_mapping", "gateway", "storage")
 KINDS = {
     "gateway/locale/*.po": 1,
     "gateway/web/viewer/*.js": 10,
+    "gateway/web/app/templates/*.html": 10,
+    "gateway/web/app/static/*": 3,
+    "gateway/install/passerelle.*": 2,
     "gateway/demonstration/*": 3,
     "storage/queries/*.sql": 20,
     "storage/migrations/*/*.sql": 10,
