@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from device_profiles.errors import PasserelleError, SpaceError, StorageError
-from gateway import household, sharing
+from gateway import household, journal, sharing
 from gateway.home import Home, opened
 from gateway.settings import Settings
 from storage import devices, embedded, erasure, patients, receipts, shares
@@ -110,6 +110,7 @@ async def erase(home: Home, patient: Patient, scope: Scope) -> Receipt:
     """Erase, and tell the shelf at once where it answers; what it could not be told waits."""
     if scope.whole:
         await _end_shares(home, patient)
+        journal.erase(home.settings.home, patient.uuid)
     async with home.database.writer() as connection:
         receipt = await erasure.erase(connection, patient, scope, datetime.now(UTC))
     if scope.everything:

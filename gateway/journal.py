@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -27,12 +27,17 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from device_profiles import catalogue
+from device_profiles.errors import PasserelleError
 from device_profiles.profile import DeviceProfile, Heard
 from device_profiles.reading import Device, DeviceIdentity
 from gateway.ble.arrivals import Arrivals
 
 FOLDER: Final = "taken"
 """In the home; nothing is in it but while a device is being read, or after a kill."""
+
+
+_OPEN: Final[set[Path]] = set()
+"""Those that this process is writing: nobody takes them away under it. Other processes have no radio then."""
 
 
 class Journal:
@@ -62,6 +67,7 @@ class Journal:
 
     def _begin(self, read_before: Mapping[int, bytes]) -> None:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        _OPEN.add(self._path)
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         before = {str(uuid): value.hex() for uuid, value in read_before.items()}
         self._append(self._head | {"read_before": before})
@@ -77,11 +83,26 @@ class Journal:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        _OPEN.discard(self._path)
 
     def done(self) -> None:
         """Everything in it is stored."""
-        self.close()
         self._path.unlink(missing_ok=True)
+        self.close()
+
+
+@contextmanager
+def keeping(journal: Journal | None) -> Iterator[None]:
+    """What was written until the end of the block is stored by then; if not, it is left for the next time."""
+    if journal is None:
+        yield
+        return
+    try:
+        yield
+    except BaseException:
+        journal.close()
+        raise
+    journal.done()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +124,17 @@ def left_behind(home: Path) -> Iterator[Left]:
     """The journals that nobody has stored. One that cannot be read is left where it is."""
     with suppress(FileNotFoundError):
         for path in sorted((home / FOLDER).glob("*.jsonl")):
-            with suppress(ValueError, KeyError, TypeError):
-                yield _read(path)
+            if path not in _OPEN:
+                with suppress(ValueError, KeyError, TypeError, PasserelleError):
+                    yield _read(path)
 
 
 def erase(home: Path, patient: UUID) -> None:
     """Nothing of this person is in a journal any more."""
-    for left in left_behind(home):
-        if left.patient == patient:
-            left.done()
+    for path in (home / FOLDER).glob("*.jsonl"):
+        with suppress(ValueError, KeyError, TypeError):
+            if _lines(path)[0]["patient"] == str(patient):
+                path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Left:

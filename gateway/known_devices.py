@@ -98,6 +98,7 @@ async def pair_device(
     async with home.database.writer() as connection:
         stored = await devices.register(connection, patient.patient_id, device)
         stored = await devices.heard(connection, stored, found.address, found.name)
+    await _forget_replaced(home, stored)
     told(PairingStep.DONE)
     return stored
 
@@ -152,6 +153,14 @@ async def _refuse_of_another(home: Home, patient: Patient, device: Device, found
         raise DeviceOfAnother(device=found.name or found.address)
 
 
+async def _forget_replaced(home: Home, device: StoredDevice) -> None:
+    """A device that took the address of another, as a new meter in the place of an old one, replaces it."""
+    for patient, other in await known_devices(home, device.radio_address):
+        if other.radio_address == device.radio_address and other.device.identity != device.device.identity:
+            async with home.database.writer() as connection:
+                await devices.forget(connection, patient.patient_id, other.device_id)
+
+
 async def pair_near(
     home: Home, wanted: str, patient_name: str, passkey: PasskeySource, *, on_step: OnStep | None = None
 ) -> StoredDevice:
@@ -188,8 +197,35 @@ async def sync_device(
     """
     await store_what_was_left(home)
     storing = Storing(home.database, patient, expected=device, home=home.settings.home)
-    heard = found or await radio.find(lambda other: other.address == device.radio_address)
-    return await sync_found(radio, heard, storing, full=full, progress=progress)
+    heard = found or await _hear(home, radio, device)
+    outcome = await sync_found(radio, heard, storing, full=full, progress=progress)
+    if heard.address != device.radio_address:
+        async with home.database.writer() as connection:
+            await devices.heard(connection, outcome.device, heard.address, heard.name)
+    return outcome
+
+
+async def _hear(home: Home, radio: Radio, device: StoredDevice) -> Found:
+    """The device where it was last heard; else one of its name, which then has to say who it is.
+
+    Some devices change their address, and a system may show another one. A family may have two of a kind:
+    where another one is known to be, it is that one. Raises NotInRange.
+    """
+    elsewhere = {other.radio_address for _, other in await known_devices(home)}
+    of_its_name: list[Found] = []
+
+    def is_there(other: Found) -> bool:
+        same_name = other.name is not None and other.name == device.radio_name
+        if same_name and other.profile is not None and other.address not in elsewhere:
+            of_its_name.append(other)
+        return other.address == device.radio_address
+
+    try:
+        return await radio.find(is_there)
+    except NotInRange:
+        if not of_its_name:
+            raise
+    return of_its_name[-1]
 
 
 async def store_what_was_left(home: Home) -> int:
@@ -218,17 +254,35 @@ async def sync_known(
 ) -> SyncOutcome:
     """Read the devices that are near, one after the other; with `wanted`, that one only.
 
+    One that fails keeps none of the others; then the first failure is raised, with what was stored of all.
     Raises `NoDeviceYet`, `DeviceNotPaired`, `NotInRange` when none is near, and as `sync_device`.
     """
-    await store_what_was_left(home)
     known = await known_devices(home, wanted)
     if not known:
         raise DeviceNotPaired(device=wanted) if wanted else NoDeviceYet
     outcomes: list[SyncOutcome] = []
+    problems: list[DeviceError] = []
     async with open_radio(home.settings.ble, home.settings.home) as radio:
+        await store_what_was_left(home)
         for patient, device in await _near(radio, known):
-            outcomes.append(await sync_device(home, radio, patient, device, full=full, progress=progress))
+            try:
+                outcomes.append(await sync_device(home, radio, patient, device, full=full, progress=progress))
+            except DeviceError as problem:  # the others are read all the same
+                problems.append(problem)
+    if problems:
+        raise _with_counts(problems, outcomes)
     return SyncOutcome.together(outcomes)
+
+
+def _with_counts(problems: list[DeviceError], outcomes: list[SyncOutcome]) -> DeviceError:
+    """The first problem, with what all the devices brought in its `details`."""
+    told = [problem.details for problem in problems if "stored" in problem.details]
+    counts = [*(outcome.counts() for outcome in outcomes), *told]
+    if counts:
+        names = ("stored", "known", "missing")
+        problems[0].details |= {name: sum(each[name] for each in counts) for name in names}
+        problems[0].details["refused"] = [one for each in counts for one in each["refused"]]
+    return problems[0]
 
 
 async def forget_device(home: Home, wanted: str) -> int:

@@ -13,6 +13,7 @@ from gateway.ble.pairing import PasskeySource
 from gateway.ble.radio import Found, Radio
 from gateway.ble.records import Progress, RecordReader
 from gateway.fetching import Fetch
+from gateway.journal import keeping
 from gateway.outcomes import Laps, Refused, SyncOutcome
 from gateway.setting_clock import set_and_keep
 from gateway.storing import DeviceSwapped, Storing
@@ -92,17 +93,16 @@ async def sync_connected(
     journal = storing.journal(device)
     reader = RecordReader(connection, progress, storing.clock_zone, journal.keep if journal else None)
     fetch = Fetch(reader, mark, full=full)
-    await reader.subscribe()
-    went_wrong = None
-    try:
-        await fetch.run()
-    except DeviceError as error:
-        went_wrong = error
-    fetched = fetch.end()
-    laps.end("read")
-    kept = await storing.store(device, fetched, clock_error, battery)
-    if journal:
-        journal.done()
+    with keeping(journal):
+        went_wrong = None
+        await reader.subscribe()
+        try:
+            await fetch.run()
+        except DeviceError as error:
+            went_wrong = error
+        fetched = fetch.end()
+        laps.end("read")
+        kept = await storing.store(device, fetched, clock_error, battery)
     laps.end("store")
     outcome = SyncOutcome.of(fetched, kept, laps)
     if went_wrong is not None:
