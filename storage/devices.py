@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -144,7 +144,9 @@ async def allow_setting(
 ) -> None:
     """Whether its clock may be set from now on, and whether it shall be at the next reading."""
     key = {"patient_id": device.patient_id, "device_id": device.device_id}
-    await conn.execute(_SQL["allow_setting"], {**key, "policy": int(policy), "asked": asked})
+    await conn.execute(
+        _SQL["allow_setting"], {**key, "policy": int(policy), "asked": asked, "now": datetime.now(UTC)}
+    )
 
 
 async def clock_was_set(conn: Connection, device: StoredDevice, error_seconds: int) -> None:

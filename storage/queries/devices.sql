@@ -49,7 +49,7 @@ WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 -- name: allow_setting
 -- Whether the clock may be set, and whether it is asked for.
 UPDATE passerelle.device SET clock_policy = %(policy)s,
-    clock_set_asked_at = CASE WHEN %(asked)s THEN coalesce(clock_set_asked_at, now()) END
+    clock_set_asked_at = CASE WHEN %(asked)s THEN coalesce(clock_set_asked_at, %(now)s) END
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 
 -- name: clock_was_set

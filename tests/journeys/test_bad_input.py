@@ -186,12 +186,6 @@ def test_two_commands_at_once_store_each_record_once(passerelle: CommandLine) ->
     assert sorted(answer["stored"] for answer in answers) == [0, 11]
 
 
-def test_no_command_at_all_shows_the_commands(passerelle: CommandLine) -> None:
-    shown = passerelle.run(status=2)
-    assert "replay" in shown.stdout + shown.stderr
-    assert "Traceback" not in shown.stderr
-
-
 def test_help_is_in_the_language_of_the_person(passerelle: CommandLine) -> None:
     french = CommandLine(passerelle.home, {**passerelle.environment, "LC_ALL": "fr_FR.UTF-8"})
     page = french.run("scan", "--help").stdout

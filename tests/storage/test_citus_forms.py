@@ -48,6 +48,7 @@ CHANGES_ALL = {
         "registration_code",
     ): "who leaves a tenant: codes for them are gone; seldom",
     ("base/0058_leave_tenant.sql", "gateway"): "who leaves a tenant: gateways for them alone end; seldom",
+    ("base/0061_looked_before.sql", "device"): "once, when this is kept for the first time",
     ("grants.revoke_of_gateway", "grant_"): "a gateway that leaves: its grants end",
 }
 """Changes of rows on every machine at once, and why they may be."""
