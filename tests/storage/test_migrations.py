@@ -126,7 +126,8 @@ def test_a_migration_is_taken_one_statement_after_the_other_and_whole(step: Migr
     assert re.sub(r"--[^\n]*|\s|;", "", "".join(statements_of_it)) == without
     for statement in statements_of_it:
         outside = re.sub(r"--[^\n]*|\$\$.*?\$\$|'[^']*'", "", statement, flags=re.DOTALL)
-        assert len(re.findall(r"^(?:CREATE|ALTER|SELECT|CALL|DO|UPDATE)\b", outside, re.MULTILINE)) == 1, statement
+        begins = re.findall(r"^(?:CREATE|ALTER|SELECT|CALL|DO|UPDATE)\b", outside, re.MULTILINE)
+        assert len(begins) == 1, statement
 
 
 async def test_programs_that_migrate_at_once_do_it_once(home: Path) -> None:
