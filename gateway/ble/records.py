@@ -10,9 +10,11 @@ from datetime import UTC, datetime, tzinfo
 
 from device_profiles.errors import MalformedMeasurement
 from device_profiles.procedures.record_access import (
+    PROCEDURE_ALREADY_IN_PROGRESS,
     AttributeRefused,
     Collector,
     Completed,
+    ProcedureInProgress,
     RecordAccessRefused,
     RecordAccessRequest,
     last_record,
@@ -131,13 +133,15 @@ class RecordReader:
         """Ask for records and wait until the device says that all were sent; whether there were any.
 
         Raises ControlPointSilent when nothing more comes, ConnectionLost, RecordAccessRefused,
-        AttributeRefused, DeviceSilent.
+        ProcedureInProgress, AttributeRefused, DeviceSilent.
         """
         self._answer = self._loop.create_future()
         try:
             await self._connection.write(self._access.control_point, self._collector.report(request))
-        except AttributeRefused:
+        except AttributeRefused as refused:
             self._collector.refused()
+            if refused.code == PROCEDURE_ALREADY_IN_PROGRESS:
+                raise ProcedureInProgress from refused
             raise
         self._heard_at = self._loop.time()
         while not self._answer.done():
