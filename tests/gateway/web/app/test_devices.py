@@ -72,6 +72,7 @@ def test_a_clock_that_is_wrong_is_told_in_words_and_set_when_asked_for(
 def test_a_device_is_read_now_and_one_that_does_not_answer_says_what_to_do(
     page: RunningPage, opened_page: Opening
 ) -> None:
+    page.wait_for(page.air.peripherals[1].sleep())
     page.add_meter(page.add_person())
     browser = opened_page("/devices").page
     browser.get_by_role("button", name="Lire maintenant").click()
