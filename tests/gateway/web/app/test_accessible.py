@@ -17,6 +17,10 @@ Opening = Callable[..., Visit]
 Judging = Callable[[Page], list[str]]
 
 
+OTHERS = ("/readings", "/family", "/settings", "/share", "/export", "/erase", "/questions")
+"""The first pages of the other parts."""
+
+
 @pytest.fixture
 def meters():
     """A child's meter that has seen a LO, with a clock that was changed; and one that nobody added."""
@@ -37,7 +41,8 @@ def test_no_page_has_anything_that_axe_finds_wrong(
     wrong = {"welcome": judged(browser)}
     device = page.add_meter(page.add_person())
     page.add_person("Maman")
-    for path in ("/", "/devices", f"/devices/{device.device_id}/forget", "/devices/add", "/nowhere"):
+    paths = ("/", "/devices", f"/devices/{device.device_id}/forget", "/devices/add", "/nowhere", *OTHERS)
+    for path in paths:
         browser.goto(page.address(path))
         wrong[path] = judged(browser)
     browser.goto(page.address("/"))

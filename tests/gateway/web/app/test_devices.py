@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -122,15 +121,3 @@ def test_another_persons_device_is_nowhere(page: RunningPage, opened_page: Openi
         answer = browser.goto(page.address(path))
         assert answer is not None
         assert answer.status == 404
-
-
-def test_devices_look_like_this(page: RunningPage, opened_page: Opening, shots: Path) -> None:
-    patient = page.add_person()
-    page.add_meter(patient)
-    page.add_meter(patient, 1)
-    page.add_person("Maman")
-    for width, scheme in ((390, "light"), (1280, "dark")):
-        browser = opened_page("/devices", width=width, color_scheme=scheme).page
-        browser.screenshot(path=shots / f"two-devices-{width}.png", full_page=True)
-        browser.goto(page.address("/"))
-        browser.screenshot(path=shots / f"two-today-{width}.png", full_page=True)
