@@ -1,7 +1,7 @@
 # make demo     sets everything up and shows the whole way of a measurement
 # make test     sets everything up and passes the tests
 # make test-long  thousands of generated histories of a store, each beside a plain model, and thousands of
-#               lives of a meter that two homes read (HISTORIES=4000)
+#               lives of a meter that two homes read (HISTORIES=4000); a gateway killed at each step
 # make test-database PASSERELLE_TEST_DATABASE=ADDRESS
 #               the tests of the store and the journeys on a server of yours: PostgreSQL, TimescaleDB or Citus
 # make check    style, types, and who may import whom
@@ -52,7 +52,7 @@ test: $(TOOLS) $(NODE_MODULES)
 
 test-long: $(TOOLS)
 	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py \
-	  tests/gateway/test_sync_histories.py
+	  tests/gateway/test_sync_histories.py tests/gateway/test_killed_gateway.py
 
 test-database: $(TOOLS) $(NODE_MODULES)
 	@test -n "$$PASSERELLE_TEST_DATABASE" || { echo "Name a server: make test-database \
