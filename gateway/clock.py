@@ -73,13 +73,15 @@ def segments(
     look: ClockLook | None = None,
     before: LookedBefore = NEVER,
     history: Sequence[ClockSegment] = (),
+    keep_all: bool = False,
 ) -> tuple[ClockSegment, ...]:
     """The fewest clock segments that place all records of one device; each record is in exactly one.
 
     Columns of one length, in any order: `recorded_at` in microseconds since 1970 as if UTC (`UNKNOWN_DATE`
     where the device knew no date), `offset_minutes` from there to what the device showed (0 for none).
     Of records with one key the first counts. `look`: at the device that was just read; None for a file, or
-    where nothing was read. `before`: what earlier looks left; `history`: the segments so far.
+    where nothing was read. `before`: what earlier looks left; `history`: the segments so far, of which a
+    later one has the word; `keep_all`: none of them is in question.
     """
     rows = np.lexsort((sequence, recorded_at))
     same = same_as_before(recorded_at[rows]) & same_as_before(sequence[rows])
@@ -88,7 +90,7 @@ def segments(
     found: list[ClockSegment] = []
     if not undated.all():
         records = Records(sequence, recorded_at, offset_minutes, rows[~undated], history)
-        stretch = Stretch.of(records, zone, history, look, before)
+        stretch = Stretch.of(records, zone, history, look, before, keep_all=keep_all)
         found += _as_segments(records, stretch)
     if undated.any():
         found += _undated(np.sort(sequence[rows[undated]]), history)

@@ -58,11 +58,13 @@ class Stretch:
         history: Sequence[ClockSegment],
         look: ClockLook | None,
         before: LookedBefore,
+        *,
+        keep_all: bool = False,
     ) -> Self:
         """Keeps what is placed, places what is open."""
         zoned = Zoned.of(records, zone)
         was = Before(records.sequence, records.recorded_at, history)
-        kept = _kept(records, was, look, before)
+        kept = was.source != OPEN if keep_all else _kept(records, was, look, before)
         source = np.where(kept, was.source, OPEN)
         made = cls(records, zoned, np.where(kept, records.base + was.shift, zoned.utc), source, zoned.offset)
         if (source == OPEN).any():
@@ -89,7 +91,7 @@ def _kept(records: Records, was: Before, look: ClockLook | None, before: LookedB
     """
     kept: Booleans = was.source == TimeSource.PERSON
     vouched: Booleans = was.source == TimeSource.DEVICE_CORRECTED
-    if before.measured:
+    if before.measured or (before.look is not None and (look is None or look.error_seconds is None)):
         vouched |= was.source != OPEN
     if look is not None and records.ordered:
         vouched &= ~_after(records, was, before.look)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from device_profiles.errors import PasserelleError
+from gateway.correcting import place_all_again
 from gateway.home import Home
 from gateway.language import languages
 from storage import clock_segments, devices, household, patients, questions, shares
@@ -139,14 +140,19 @@ async def read_in(home: Home, person: Patient, language: str | None, unit: str |
 async def live_in(home: Home, person: Patient, timezone: str) -> None:
     """Somebody's days are counted by this zone from now on, those before too. Raises `UnknownZone`.
 
+    When a reading was is told in the time of the zone, and stays where it was measured
+    (`correcting.place_all_again`).
+
     Twice: who waited to store meanwhile had read the zone before, and summarised a day by it.
     """
     async with home.database.writer() as connection:
         await household.live_in(connection, person.patient_id, timezone)
+        await place_all_again(connection, await patients.get(connection, person.patient_id))
         await _count_days_again(connection, person.patient_id)
         await shares.mark_stale(connection, person.patient_id)
     async with home.database.writer() as connection:
         await household.live_in(connection, person.patient_id, timezone)
+        await place_all_again(connection, await patients.get(connection, person.patient_id))
         await _count_days_again(connection, person.patient_id)
 
 

@@ -80,7 +80,9 @@ class Storing:
             for each in arrived.refused
         ]
         async with self.database.writer() as conn, readings.writing(conn, device) as writing:
-            records, looked = await writing.records(), await clock_looks.before(conn, device)
+            records = await writing.records()
+            # Of a capture that is played again in another zone nothing was placed before: it is placed anew.
+            looked = LookedBefore() if self.zone else await clock_looks.before(conn, device)
             look = _look(records, fetched, looked, clock_error)
             placed = clock.place(
                 records, fetched.readings, self.clock_zone, look=look, before=looked, history=writing.history

@@ -217,10 +217,12 @@ def moved(difference: Change) -> list[Range]:
     return [span for span in spans if span is not None]
 
 
-async def apply(conn: Connection, key: Mapping[str, int], next_id: int, difference: Change) -> None:
+async def apply(
+    conn: Connection, key: Mapping[str, int], next_id: int, difference: Change, said_by: str | None = None
+) -> None:
     """Writes a change to a device (`key`: patient_id and device_id), whose row must be locked.
 
-    `next_id` is the first free segment_id.
+    `next_id` is the first free segment_id. `said_by`: who said so, where a person did.
     """
     for number, segment in difference.extended.items():
         await conn.execute(_SQL["extend"], {**key, "segment_id": number, **bounds(segment)})
@@ -231,6 +233,8 @@ async def apply(conn: Connection, key: Mapping[str, int], next_id: int, differen
             "shift_seconds": segment.shift_seconds,
             "utc_offset_minutes": segment.utc_offset_minutes,
             "source": int(segment.source),
+            "said_by": said_by if segment.source is TimeSource.PERSON else None,
+            "said": segment.source is TimeSource.PERSON,
         }
         await conn.execute(_SQL["add"], {**key, "segment_id": number, **bounds(segment), **values})
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.reading import ClockSegment, Reading
-from storage import clock_segments, contexts, outbox
+from storage import clock_segments, contexts, outbox, shares
 from storage.batches import Batch, Given, Said
 from storage.clock_segments import Change, Range
 from storage.columns import NO_OFFSET, Columns, RecordKeys
@@ -229,6 +229,23 @@ class Writing:
         along = _Along(moves_cursor=moves_cursor, tells_spaces=tells_spaces)
         return await self._store(Given(columns, beside), segments, along)
 
+    async def place_again(self, segments: Iterable[ClockSegment], *, said_by: str | None = None) -> bool:
+        """Puts the complete set of segments in force for what is stored; whether that changed anything.
+
+        What they replace stays as a trace, with who said so; days and spaces follow, no reading changes.
+        """
+        difference = clock_segments.change(self._current, segments)
+        if not (difference.extended or difference.superseded or difference.added):
+            return False
+        none = RecordKeys(np.empty(0, np.int64), np.empty(0, np.int32))
+        touched = self._touched(none, difference)
+        async with self._conn.pipeline():
+            await clock_segments.apply(self._conn, self._key, self._next_segment, difference, said_by)
+            await outbox.retimed(self._conn, self._device, difference)
+            await shares.mark_stale(self._conn, self._device.patient_id)
+        await touched.renew(self._conn)
+        return True
+
     async def _store(
         self, batch: Batch, segments: Iterable[ClockSegment] | None, along: _Along
     ) -> StoredColumns:
@@ -262,6 +279,8 @@ class Writing:
             if along.tells_spaces:
                 await outbox.add(self._conn, self._device, outbox.Change.CREATED, new.recorded_at)
                 await outbox.retimed(self._conn, self._device, difference)
+                if len(new) or difference.superseded or difference.added:
+                    await shares.mark_stale(self._conn, self._device.patient_id)
             if prepared.summaries is not None:
                 # Days of records that another segment placed before have summaries, whatever is known around.
                 days, were_empty = prepared.summaries, not len(known) and not difference.superseded

@@ -29,8 +29,14 @@ UPDATE passerelle.clock_segment SET superseded_at = now()
 WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s AND segment_id = ANY (%(segment_ids)s)
 
 -- name: add
--- A new segment.
+-- A new segment. What a person said stays theirs where only the zone's name of the time changed.
 INSERT INTO passerelle.clock_segment (patient_id, device_id, segment_id, first_sequence, last_sequence,
-    first_recorded_at, last_recorded_at, shift_seconds, utc_offset_minutes, source, placed_at)
+    first_recorded_at, last_recorded_at, shift_seconds, utc_offset_minutes, source, placed_at, said_by)
 VALUES (%(patient_id)s, %(device_id)s, %(segment_id)s, %(first_sequence)s, %(last_sequence)s,
-    %(first_recorded_at)s, %(last_recorded_at)s, %(shift_seconds)s, %(utc_offset_minutes)s, %(source)s, now())
+    %(first_recorded_at)s, %(last_recorded_at)s, %(shift_seconds)s, %(utc_offset_minutes)s, %(source)s, now(),
+    CASE WHEN %(said)s THEN coalesce(%(said_by)s::text, (
+        SELECT s.said_by FROM passerelle.clock_segment s
+        WHERE s.patient_id = %(patient_id)s AND s.device_id = %(device_id)s AND s.said_by IS NOT NULL
+          AND s.first_sequence <= %(first_sequence)s AND s.last_sequence >= %(last_sequence)s
+          AND s.first_recorded_at <= %(first_recorded_at)s AND s.last_recorded_at >= %(last_recorded_at)s
+        ORDER BY s.segment_id DESC LIMIT 1)) END)

@@ -250,11 +250,15 @@ def test_another_zone_moves_nothing_that_was_measured():
     assert [segment.utc_offset_minutes for segment in found] == [345]
 
 
-def test_another_zone_moves_what_no_look_measured():
+def test_another_zone_moves_nothing_that_a_meter_without_a_readable_clock_wrote_before():
     rows = [(1, wrote("2024-01-10T09:00"), 0)]
     history, _ = placed(rows, at=look("2024-01-11T08:00", None))
+    rows.append((2, wrote("2024-01-12T09:00"), 0))
     known = {"before": after("2024-01-11T08:00", None, 1), "history": history}
-    assert times(rows, KATHMANDU, **known) == ["01-10 03:15"]
+    assert times(rows, KATHMANDU, at=look("2024-01-12T08:00", None), **known) == [
+        "01-10 08:00",
+        "01-12 03:15",
+    ]
 
 
 def test_a_person_who_travels_and_leaves_the_meter_as_it_is_has_every_time_right():

@@ -177,7 +177,8 @@ class Synced:
         if self.before.look is not None and self.before.look.sequence is None and row.offset:
             return False  # by which offset it showed what it showed, an empty meter does not say
         if self.look.error_seconds is None:
-            return measured and self.changes == 0
+            begin = self.before.look.at if measured else self.look.at
+            return measured and self.changes == 0 and utc_offset(row.truth, HOME) == utc_offset(begin, HOME)
         if not measured:
             return row.epoch == self.epoch and not self.of.shown_otherwise and self.goes_as_supposed(row)
         moved = utc_offset(self.before.look.at, HOME) != utc_offset(self.look.at, HOME)
