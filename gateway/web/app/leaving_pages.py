@@ -96,7 +96,7 @@ async def _erase(page: PersonPage, refused: str = "") -> Response:
         status=HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK,
         plan=plan,
         devices=[title(each) for each in known],
-        told=[space for space, can in plan.spaces.items() if can],
+        to_tell=[space for space, can in plan.spaces.items() if can],
         to_ask=[space for space, can in plan.spaces.items() if not can],
         refused=refused,
     )
