@@ -17,7 +17,7 @@ from gateway.watching import Station
 from gateway.web.app.pages import sessions_of
 from gateway.web.app.sessions import Session
 
-LOOK_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
 """How often a stream looks whether its session ended: who closes the page for everybody sees it closed."""
 
 router = APIRouter()
@@ -39,6 +39,7 @@ async def events(request: Request) -> AsyncIterator[ServerSentEvent]:
             yield ServerSentEvent(event="changed", data=_name(event))
             if event == RadioChanged(RadioState.STOPPED):
                 return  # the program ends, and waits for its answers
+        yield ServerSentEvent(event="closed", data="session")
 
 
 def _name(event: Event) -> str:

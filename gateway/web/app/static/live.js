@@ -73,6 +73,7 @@ function follow(part, id, turned) {
 const events = new EventSource("/events");
 events.addEventListener("changed", changed);
 events.addEventListener("open", changed); // what happened before we listened was not told
+events.addEventListener("closed", () => location.reload()); // for everybody: show that
 events.addEventListener("error", () => {
   if (events.readyState === EventSource.CLOSED) location.reload(); // the session has ended: show that
 });
