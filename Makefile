@@ -2,6 +2,7 @@
 # make test     sets everything up and passes the tests
 # make test-long  thousands of generated histories of a store, each beside a plain model, and thousands of
 #               lives of a meter that two homes read (HISTORIES=4000); a gateway killed at each step
+# make test-bluez  the radio on a real Linux stack: kernel and bluetoothd in a small virtual machine
 # make test-database PASSERELLE_TEST_DATABASE=ADDRESS
 #               the tests of the store and the journeys on a server of yours: PostgreSQL, TimescaleDB or Citus
 # make check    style, types, and who may import whom
@@ -9,7 +10,7 @@
 # make setup    only builds .venv; does nothing when nothing changed
 # make clean    removes what make built
 
-.PHONY: setup demo test test-long test-database check bench lock clean
+.PHONY: setup demo test test-long test-bluez test-database check bench lock clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -53,6 +54,11 @@ test: $(TOOLS) $(NODE_MODULES)
 test-long: $(TOOLS)
 	@HYPOTHESIS_PROFILE=long .venv/bin/python -m pytest tests/storage/test_histories.py \
 	  tests/gateway/test_sync_histories.py tests/gateway/test_killed_gateway.py
+
+# One event loop for all: bleak keeps what it knows of BlueZ by loop, and bluetoothd outlives a test.
+test-bluez: $(TOOLS)
+	@tests/bluez/machine .venv/bin/python -B -m pytest -rs tests/bluez --timeout 300 \
+		-o asyncio_default_fixture_loop_scope=session -o asyncio_default_test_loop_scope=session
 
 test-database: $(TOOLS) $(NODE_MODULES)
 	@test -n "$$PASSERELLE_TEST_DATABASE" || { echo "Name a server: make test-database \

@@ -172,9 +172,9 @@ class Bench:
     async def count(self) -> int:
         """How many readings of this person the store holds."""
         async with self.home.database.writer() as connection:
-            query = "SELECT count(*) AS count FROM passerelle.reading WHERE patient_id = %s"
+            query = "SELECT count(*) FROM passerelle.reading WHERE patient_id = %s"
             rows = await (await connection.execute(query, (self.patient.patient_id,))).fetchall()
-        return rows[0]["count"]
+        return int(rows[0][0])
 
 
 def _forget_all_bonds() -> None:
