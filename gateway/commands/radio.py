@@ -13,6 +13,7 @@ import typer
 
 from device_profiles.errors import PasserelleError
 from gateway import terminal
+from gateway.commands import clocks
 from gateway.commands.options import Json, PatientName, Zone, tell_of_erased
 from gateway.commands.people import tell_if_new
 
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(_list_by_default)
     group.command(name="list")(list_devices)
     group.command(name="forget")(forget)
+    group.command(name="clock")(clocks.clock)
     app.add_typer(group, name="devices")
 
 
@@ -126,12 +128,15 @@ def sync(
     """Read what is new on the paired meters, and store it once."""
 
     async def command() -> SyncOutcome:
+        from gateway import sharing
         from gateway.home import opened
         from gateway.known_devices import sync_known
 
         async with opened() as home:
             with terminal.progress("Reading: {count} records") as on_record, _kept_is_told(as_json):
-                return await sync_known(home, device, full=full, progress=on_record)
+                outcome = await sync_known(home, device, full=full, progress=on_record)
+            await sharing.deliver_waiting(home)
+            return outcome
 
     _write_outcome(terminal.run(command()), as_json)
 
@@ -171,7 +176,8 @@ def _kept_is_told(as_json: bool) -> Iterator[None]:
 def _write_outcome(outcome: SyncOutcome, as_json: bool) -> None:
     counts = outcome.counts()
     if as_json:
-        terminal.write_json(counts | ({"erased": outcome.erased} if outcome.erased else {}))
+        erased = {"erased": outcome.erased} if outcome.erased else {}
+        terminal.write_json(counts | erased | clocks.answer_of_sync(outcome))
         return
     tell_of_erased(outcome.erased)
     if outcome.missing == 1:
@@ -187,6 +193,7 @@ def _write_outcome(outcome: SyncOutcome, as_json: bool) -> None:
     terminal.say(
         "{stored} readings stored, {known} were already there.", stored=outcome.stored, known=outcome.known
     )
+    clocks.tell_of_clocks(outcome)
 
 
 def _list_by_default(context: typer.Context, as_json: Json = False) -> None:
@@ -245,6 +252,11 @@ def _device(stored: Any) -> dict[str, Any]:
         "clock_error_seconds": stored.clock_error_seconds,
         "battery_percent": stored.battery_percent,
         "last_synced_at": stored.last_synced_at.isoformat() if stored.last_synced_at else None,
+        "missing": [
+            {"first": gap.first, "last": gap.last, "count": gap.count, "found_at": gap.found_at.isoformat()}
+            for gap in stored.gaps
+            if gap.found_at is not None
+        ],
     }
 
 
