@@ -106,6 +106,8 @@ def _after(records: Records, was: Before, look: ClockLook | None) -> Booleans:
     ended = np.flatnonzero(~after & (records.sequence == look.sequence))
     if len(ended):
         after[ended[-1] + 1 :] = True
+    elif records.numbered:  # that record has no date, or was erased
+        after |= records.sequence > look.sequence
     return after
 
 

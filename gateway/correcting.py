@@ -64,6 +64,13 @@ async def say_when(home: Home, reading: str, at: datetime) -> int:
     return int(np.count_nonzero(covered))
 
 
+async def person_of(home: Home, reading: str) -> Patient:
+    """Whose reading it is. Raises `NoSuchReading`, UnknownPatient."""
+    patient_id, _ = annotating.key_of(home, reading)
+    async with home.database.writer() as connection:
+        return await patients.get(connection, patient_id)
+
+
 def time_of(text: str, person: Patient) -> datetime:
     """A time as a person types it, in their own zone unless it says another. Raises `UnusableTime`."""
     try:

@@ -42,6 +42,8 @@ class SyncOutcome:
     """How many numbers the device has passed over, seen now for the first time: readings nobody has."""
     set_clock: ClockSetting = LEFT
     """What became of the device's clock, once everything was stored."""
+    own_clock_in_doubt: bool = False
+    """This machine's clock looks wrong: no time was corrected, and no clock set, by it."""
 
     @classmethod
     def of(cls, fetched: Fetched, kept: Kept, laps: Laps) -> SyncOutcome:
@@ -57,6 +59,7 @@ class SyncOutcome:
             seconds=laps.seconds,
             erased=kept.erased,
             missing=kept.missing,
+            own_clock_in_doubt=kept.own_clock_in_doubt,
         )
 
     def counts(self) -> dict[str, Any]:
@@ -81,6 +84,7 @@ class SyncOutcome:
             known=sum(each.known for each in outcomes),
             erased=sum(each.erased for each in outcomes),
             missing=sum(each.missing for each in outcomes),
+            own_clock_in_doubt=any(each.own_clock_in_doubt for each in outcomes),
             refused=refused,
             notifications=before[-1],
             seconds={phase: sum(each.seconds.get(phase, 0) for each in outcomes) for phase in phases},

@@ -119,6 +119,7 @@ class Storing:
             known=stored.known - fetched.again,
             erased=stored.erased,
             missing=sum(gap.count for gap in gaps),
+            own_clock_in_doubt=look.at is None,
         )
 
 
@@ -133,6 +134,8 @@ class Kept:
     erased: int
     missing: int
     """Numbers that were passed over, found just now."""
+    own_clock_in_doubt: bool = False
+    """This machine's clock looks wrong: nothing was corrected by it."""
 
 
 def _look(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway import terminal
+from gateway import terminal, time_words
+from gateway.commands import clocks
 from gateway.commands.options import Json, PatientName
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="include")(include)
     group.command(name="not-mine")(not_mine)
     group.command(name="move")(move)
+    group.command(name="time")(clocks.say_when)
     app.add_typer(group, name="readings")
 
 
@@ -84,7 +86,9 @@ def _line(row: dict[str, Any]) -> str:
     further = [f"{each['value']} {each['unit']}" for each in row["further"]]
     time = row["time"] or terminal.tr("time unknown")
     value = row["value"] or "–"
-    parts = (row["id"], time, row["time_source"], f"{value} {row['unit']}", *further, row["kind"], *marks)
+    known = time_words.beside(row["time_source"]) if row["time"] else None
+    doubt = terminal.tr(known) if known else None
+    parts = (row["id"], time, doubt, f"{value} {row['unit']}", *further, row["kind"], *marks)
     return "  ".join(filter(None, parts))
 
 

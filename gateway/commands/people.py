@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway import terminal
+from gateway.commands import clocks
 from gateway.commands.options import Json
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(_list_by_default)
     group.command(name="list")(list_all)
     group.command(name="add")(add)
+    group.command(name="zone")(clocks.live_in)
     app.add_typer(group, name="patients")
 
 

@@ -16,6 +16,7 @@ const KINDS = new Map([
 ]);
 const EXCLUDED = "urn:passerelle:excluded";
 const MEAL = "urn:passerelle:meal";
+const TIME_SOURCE = "urn:passerelle:time-source";
 const UNITS = new Set(["mg/dL", "mmol/L"]);
 const ABSENT_LOW = new Set(["negative-infinity"]);
 const ABSENT_HIGH = new Set(["positive-infinity"]);
@@ -25,8 +26,9 @@ const OFFSET = /(?:Z|([+-])(\d\d):(\d\d))$/;
 export class NotReadable extends Error {}
 
 /**
- * {patient, readings, measures, others, madeAt} of a Bundle given as text: readings of glucose and measures of
- * other kinds in order of time, `others` the number of observations that are neither. Throws NotReadable.
+ * {patient, readings, measures, undated, others, madeAt} of a Bundle given as text: readings of glucose and
+ * measures of other kinds in order of time, `undated` the readings of glucose that have none, `others` the number
+ * of observations that are neither. Throws NotReadable.
  */
 export function read(text) {
   const bundle = parsed(text);
@@ -40,11 +42,14 @@ export function read(text) {
   const observations = resources.filter((resource) => resource.resourceType === "Observation");
   const readings = observations.map((observation) => reading(observation, devices)).filter(Boolean);
   const measures = observations.map((observation) => measure(observation, devices)).filter(Boolean);
-  for (const found of [readings, measures]) found.sort((a, b) => a.time - b.time);
+  const undated = readings.filter((reading) => reading.time === null);
+  const timed = readings.filter((reading) => reading.time !== null);
+  for (const found of [timed, measures]) found.sort((a, b) => a.time - b.time);
   return {
     patient: patient ? patientName(patient) : null,
-    readings,
+    readings: timed,
     measures,
+    undated,
     others: observations.length - readings.length - measures.length,
     madeAt: bundle.timestamp ? Date.parse(bundle.timestamp) : null,
   };
@@ -64,7 +69,7 @@ function parsed(text) {
 function reading(observation, devices) {
   const kind = kindOf(observation);
   const when = observation.effectiveDateTime;
-  const time = Date.parse(when);
+  const time = when === undefined ? null : Date.parse(when);
   if (!kind || Number.isNaN(time)) return null;
   const quantity = observation.valueQuantity;
   const unit = [quantity?.code ?? quantity?.unit].find((name) => UNITS.has(name));
@@ -73,7 +78,8 @@ function reading(observation, devices) {
   return {
     kind,
     time,
-    offset: offsetMinutes(when),
+    offset: time === null ? 0 : offsetMinutes(when),
+    known: timeSource(observation),
     value: beyond ? null : quantity.value,
     unit: unit ?? "mg/dL",
     beyond,
@@ -97,11 +103,17 @@ function measure(observation, devices) {
     kind,
     time,
     offset: offsetMinutes(when),
+    known: timeSource(observation),
     beyond,
     excluded: isExcluded(observation),
     device: observation.device?.display ?? devices.get(observation.device?.reference) ?? null,
     note: observation.note?.map((note) => note.text).join(" ") || null,
   };
+}
+
+/** How the time is known: device, device-corrected, ordered (only the order is sure), unknown, person. */
+function timeSource({ _effectiveDateTime: time }) {
+  return time?.extension?.find(({ url }) => url === TIME_SOURCE)?.valueCode ?? "device";
 }
 
 const codesOf = ({ code }) => code?.coding?.map((coding) => coding.code) ?? [];

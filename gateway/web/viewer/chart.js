@@ -5,7 +5,7 @@ import { el, svg } from "./dom.js";
 import { date, t } from "./language.js";
 import { dateOf, dayOf, lengthOf, midnight } from "./period.js";
 import { milligrams, rangeOf, runs } from "./statistics.js";
-import { SYMBOLS, amount, mealName, standing, writtenInFull } from "./units.js";
+import { SYMBOLS, amount, doubtName, doubtful, mealName, standing, writtenInFull } from "./units.js";
 
 const MARGIN = { top: 14, right: 12, bottom: 34, left: 46 };
 const THRESHOLDS = [54, 70, 180, 250];
@@ -197,7 +197,7 @@ function months({ plane, readings, period }) {
 
 function curve(view) {
   const { plane, readings, id } = view;
-  const parts = runs(readings).map((run) => run.map((reading) => place(view, reading)));
+  const parts = surely(readings).map((run) => run.map((reading) => place(view, reading)));
   const line = parts.map((points) => `M${points.join("L")}${points.length === 1 ? "h0.1" : ""}`).join("");
   const within = (name) => `url(#${id}-${name})`;
   const beyond = (value) =>
@@ -208,8 +208,18 @@ function curve(view) {
     ...["low", "target", "high"].map((name) =>
       svg("path", { class: `line ${name}`, d: line, "clip-path": within(name) }),
     ),
-    ...readings.filter((reading) => reading.beyond).map((reading) => mark(view, reading)),
+    ...readings.filter((reading) => reading.beyond || doubtful(reading)).map((reading) => mark(view, reading)),
   ];
+}
+
+/** The stretches of a line: it stops where a time is doubtful, as where there is no reading. */
+function surely(readings) {
+  const parts = [[]];
+  for (const reading of readings) {
+    if (doubtful(reading)) parts.push([]);
+    else parts.at(-1).push(reading);
+  }
+  return parts.flatMap(runs);
 }
 
 function marks(view) {
@@ -228,7 +238,8 @@ export const SHAPES = {
 function mark(view, reading) {
   const [x, y] = place(view, reading);
   const range = rangeOf(reading);
-  const shape = svg("path", { class: `mark ${range}`, d: SHAPES[range], transform: `translate(${x},${y})` });
+  const sure = doubtful(reading) ? " doubtful" : "";
+  const shape = svg("path", { class: `mark ${range}${sure}`, d: SHAPES[range], transform: `translate(${x},${y})` });
   if (!reading.beyond) return shape;
   const label = reading.beyond === "low" ? "LO" : "HI";
   const dy = reading.beyond === "low" ? -10 : 20;
@@ -305,7 +316,7 @@ function show(view, index) {
     svg("line", { x1: x, x2: x, y1: MARGIN.top, y2: plane.bottom }),
     svg("circle", { class: range, cx: x, cy: y, r: 5.5 }),
   );
-  const beside = [mealName(reading.meal), reading.note].filter(Boolean);
+  const beside = [doubtName(reading), mealName(reading.meal), reading.note].filter(Boolean);
   readout.replaceChildren(
     el("strong", {}, writtenInFull(reading, unit)),
     el("span", { class: range }, el("span", { class: "symbol" }, SYMBOLS[range]), standing(reading)),
@@ -333,6 +344,6 @@ export function moment(reading) {
 }
 
 function spoken(reading, unit) {
-  const parts = [writtenInFull(reading, unit), standing(reading), moment(reading), mealName(reading.meal), reading.note];
+  const parts = [writtenInFull(reading, unit), standing(reading), moment(reading), doubtName(reading), mealName(reading.meal), reading.note];
   return parts.filter(Boolean).join(", ");
 }

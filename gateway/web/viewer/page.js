@@ -11,7 +11,7 @@ import { lengthOf, midnight, opening, within } from "./period.js";
 import { profileChart } from "./profile.js";
 import { SUFFICIENT, counted, profile } from "./statistics.js";
 import { table } from "./table.js";
-import { deviceName } from "./units.js";
+import { deviceName, doubtful } from "./units.js";
 import { vitals } from "./vitals.js";
 import { local } from "./welcome.js";
 
@@ -22,13 +22,15 @@ const periods = new WeakMap();
 export function page(share, unit) {
   const sections = ["sensor", "finger-stick"].filter((kind) => counted(share.readings, kind).length);
   const beside = vitals(share);
+  const undated = ["sensor", "finger-stick"].flatMap((kind) => counted(share.undated, kind));
   return el(
     "div",
     { class: "share" },
     heading(share),
     ...sections.map((kind) => section(share, kind, unit)),
     ...beside,
-    sections.length + beside.length ? null : el("section", { class: "card" }, el("p", {}, t("There is no reading in this share."))),
+    undated.length ? withoutTime(undated, unit) : null,
+    sections.length + beside.length + undated.length ? null : el("section", { class: "card" }, el("p", {}, t("There is no reading in this share."))),
     footing(share),
   );
 }
@@ -110,19 +112,45 @@ function periodOf(all, kind, period, unit, show) {
 function filled(all, readings, kind, period, unit, title, show) {
   const found = figures(readings, kind, measureOf(readings, period));
   const before = compared(all, kind, period);
+  const sure = readings.filter((reading) => !doubtful(reading));
+  const byTheHour = sure.length > 0 && lengthOf(period) > 1;
   return [
     tiles(found, unit, before),
     found.short
       ? el("p", { class: "hint" }, t("Less than 24 hours of sensor data: too little for a mean or for ranges."))
       : ranges(found, unit, before),
+    uncertain(readings),
     kind === "sensor" && !found.short ? episodeList(found, unit) : null,
-    ...(kind === "sensor" && lengthOf(period) > 1 ? profileOf(found, readings, unit, title) : []),
-    kind === "sensor" ? dayStrips(readings, unit, (day) => show({ first: day, last: day })) : null,
-    ...(kind === "finger-stick" && lengthOf(period) > 1 ? [modalDay(readings, unit), logbook(readings, unit)] : []),
+    ...(kind === "sensor" && byTheHour ? profileOf(found, sure, unit, title) : []),
+    kind === "sensor" ? dayStrips(sure, unit, (day) => show({ first: day, last: day })) : null,
+    ...(kind === "finger-stick" && byTheHour ? [modalDay(sure, unit), logbook(sure, unit)] : []),
     chart(readings, { kind, period, unit, title }),
     el("p", { class: "fine" }, `${key(kind)} ${zones(readings)}`),
     table(readings, unit, title),
   ].filter(Boolean);
+}
+
+/** What is said where times of the period are doubtful. */
+function uncertain(readings) {
+  const count = readings.filter(doubtful).length;
+  if (!count) return null;
+  const said = tn(
+    "The time of {n} reading is uncertain: the clock of the device was changed. It is drawn hollow and counted, and in no curve.",
+    "The times of {n} readings are uncertain: the clock of the device was changed. They are drawn hollow and counted, and in no curve.",
+    count,
+  );
+  return el("p", { class: "hint" }, said);
+}
+
+/** The readings that have no time: in a table, and in no drawing. */
+function withoutTime(readings, unit) {
+  const said = tn(
+    "{n} reading has no time: the device did not know it.",
+    "{n} readings have no time: the device did not know it.",
+    readings.length,
+  );
+  const title = t("Readings without a time");
+  return el("section", { class: "card undated" }, el("h2", {}, title), el("p", {}, said), table(readings, unit, title, t("Show them in a table")));
 }
 
 function profileOf(found, readings, unit, title) {

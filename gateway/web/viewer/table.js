@@ -3,19 +3,19 @@
 import { el } from "./dom.js";
 import { date, number, t } from "./language.js";
 import { rangeOf } from "./statistics.js";
-import { SYMBOLS, deviceName, mealName, standing, written } from "./units.js";
+import { SYMBOLS, deviceName, doubtName, mealName, standing, written } from "./units.js";
 
 const ROWS = 100;
 
 /** A closed disclosure with the table; rows are made when it is opened. */
-export function table(readings, unit, caption) {
+export function table(readings, unit, caption, summary = t("All readings of this period, in a table")) {
   const newest = [...readings].reverse();
   const place = el("div", { class: "rows" });
   const turn = (page) => place.replaceChildren(...paged(newest, page, unit, caption, turn));
   const details = el(
     "details",
     { class: "table", ontoggle: () => details.open && !place.hasChildNodes() && turn(0) },
-    el("summary", {}, t("All readings of this period, in a table")),
+    el("summary", {}, summary),
     place,
   );
   return details;
@@ -49,15 +49,15 @@ function paged(readings, page, unit, caption, turn) {
 const heading = (text) => el("th", { scope: "col" }, text);
 
 function row(reading, unit) {
-  const when = new Date(reading.time + reading.offset * 60_000);
+  const when = reading.time === null ? null : new Date(reading.time + reading.offset * 60_000);
   const range = rangeOf(reading);
   return el(
     "tr",
     {},
-    el("td", {}, date(when, { day: "2-digit", month: "2-digit", year: "numeric" })),
-    el("td", {}, date(when, { hour: "2-digit", minute: "2-digit", second: "2-digit" })),
+    el("td", {}, when ? date(when, { day: "2-digit", month: "2-digit", year: "numeric" }) : "–"),
+    el("td", {}, when ? date(when, { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "–"),
     el("td", { class: "value" }, written(reading, unit)),
     el("td", {}, el("span", { class: `symbol ${range}` }, SYMBOLS[range]), ` ${standing(reading)}`),
-    el("td", {}, [mealName(reading.meal), reading.note, deviceName(reading)].filter(Boolean).join(" · ")),
+    el("td", {}, [doubtName(reading), mealName(reading.meal), reading.note, deviceName(reading)].filter(Boolean).join(" · ")),
   );
 }

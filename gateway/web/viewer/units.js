@@ -74,6 +74,20 @@ export function deviceName({ device }) {
   return given[device] ?? device;
 }
 
+/** Whether only the order of a reading among the others is sure: it is drawn as doubtful, and in no curve. */
+export const doubtful = ({ known }) => known === "ordered";
+
+/** What is said of a time that is not simply the device's; null for one that is. */
+export function doubtName({ known }) {
+  const names = {
+    "device-corrected": t("time corrected"),
+    ordered: t("time uncertain"),
+    unknown: t("time unknown"),
+    person: t("time as the person said"),
+  };
+  return names[known] ?? null;
+}
+
 /** The name of a range. */
 export function rangeName(range) {
   const names = {

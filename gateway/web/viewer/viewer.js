@@ -53,6 +53,7 @@ function merged(files) {
   return {
     patient: bundles.find((bundle) => bundle.patient)?.patient ?? null,
     readings: bundles.flatMap((bundle) => bundle.readings).sort((a, b) => a.time - b.time),
+    undated: bundles.flatMap((bundle) => bundle.undated),
     measures: bundles.flatMap((bundle) => bundle.measures).sort((a, b) => a.time - b.time),
     others: bundles.reduce((sum, bundle) => sum + bundle.others, 0),
     madeAt: Math.max(...files.map((file, index) => file.lastUpdated ?? bundles[index].madeAt ?? 0)) || null,
