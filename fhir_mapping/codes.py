@@ -99,6 +99,8 @@ class Row(NamedTuple):
     unit_text: str
     profile: str | None = None
     panel: bool = False
+    sited: bool = True
+    """Whether the place on the body may be said by an MDC code."""
 
     @property
     def mdc(self) -> Coding | None:

@@ -142,7 +142,9 @@ def templates_of(
             phd_prefix(series.patient_uuid, device.identity, row.mdc.code) if row.mdc and case.dated else None
         )
         about = _about(case, row, versioned=versioned)
-        pieces = _resource(case, about, key, phd, _middle(case, row, device, who), _end(case, device, where))
+        pieces = _resource(
+            case, about, key, phd, _middle(case, row, device, who), _end(case, device, where, sited=row.sited)
+        )
         pieces = _entry(form, pieces, address.prefix("Observation"), key, _key_end(case))
         templates.append(Template(row, tuple(pieces), _extensions(case), phd is not None))
     return templates, which
@@ -254,9 +256,9 @@ def _about_time(case: Case) -> dict[str, object]:
     return {"_effectiveDateTime": {"extension": extensions}} if extensions else {}
 
 
-def _end(case: Case, device: Device, reference: str) -> bytes:
+def _end(case: Case, device: Device, reference: str, *, sited: bool) -> bytes:
     """After the value: where the sample was taken, and by which device."""
-    site = body_site(case.kind, case.sample >> 4) if case.sample >= 0 else None
+    site = body_site(case.kind, case.sample >> 4) if sited and case.sample >= 0 else None
     place: dict[str, object] = {} if site is None else {"bodySite": {"coding": [site.json()]}}
     return members({**place, "device": {"reference": reference, "display": name_of(device)}})
 

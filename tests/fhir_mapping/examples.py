@@ -271,14 +271,16 @@ def international() -> dict[str, Placed]:
     return dict((*_by_sample(), *_by_kind(), *_by_device(), *by_context, *_by_circumstance()))
 
 
+ANS_TAKES = {(kind, unit) for (kind, _, unit), row in ANS.rows.items() if row}
+
+
 def ans() -> dict[str, Placed]:
     """Those of the examples that Mon espace santé takes."""
     return {
         name: placed
         for name, placed in international().items()
         if placed.effective is not None
-        and placed.reading.quantities[0].unit == "mg/dL"
-        and placed.reading.kind in (Kind.BLOOD_GLUCOSE, Kind.INTERSTITIAL_GLUCOSE)
+        and (placed.reading.kind, placed.reading.quantities[0].unit) in ANS_TAKES
         and not (placed.reading.sample and placed.reading.sample.type == 10)
     }
 
