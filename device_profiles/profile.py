@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from device_profiles.meanings.glucose import GlucoseMeaning, KetoneMark, context_of
 from device_profiles.meanings.meaning import NOT_HEARD, Heard, Meaning
-from device_profiles.reading import Context, Reading
+from device_profiles.reading import Context, Kind, Reading
 from device_profiles.services import battery, current_time, device_information, glucose
 from device_profiles.services.current_time import CurrentTime
 from device_profiles.wire import DateTime
@@ -176,6 +176,11 @@ class DeviceProfile:
         if self.clock == current_time.CURRENT_TIME:
             return CurrentTime.decode(raw).time
         return DateTime.decode(raw)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What its readings are of."""
+        return tuple(dict.fromkeys(kind for source in self.sources for kind in source.meaning.kinds))
 
     @property
     def measurement(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from device_profiles.flags import CuffFlag
 from device_profiles.meanings.meaning import Heard, InOneValue, quantity, user, when
@@ -16,6 +16,8 @@ _UNITS: Final = {"mmHg": "mm[Hg]", "kPa": "kPa"}
 @dataclass(frozen=True)
 class BloodPressureMeaning(InOneValue):
     """A measurement is one reading: the three pressures in the unit written, the pulse where there is one."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.BLOOD_PRESSURE,)
 
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a value. Raises MalformedMeasurement."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from device_profiles.errors import MalformedMeasurement
 from device_profiles.flags import SensorFlag
@@ -38,6 +38,8 @@ _UNIT: Final = "mg/dL"
 @dataclass(frozen=True)
 class ContinuousGlucoseMeaning(InOneValue):
     """Each record of a notification is one reading, numbered by its minute. A wrong checksum is refused."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.INTERSTITIAL_GLUCOSE,)
 
     def parts(self, raw: bytes) -> tuple[bytes, ...]:
         """The records of a notification, by the size that each begins with; what has none stays whole."""

@@ -48,6 +48,12 @@ class GlucoseMeaning(InOneValue):
     """Sample locations of a control solution."""
     ketone: KetoneMark | None = None
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Ketones only of a meter that marks them."""
+        marked = () if self.ketone is None else (Kind.KETONE,)
+        return (Kind.BLOOD_GLUCOSE, *marked, Kind.CONTROL_SOLUTION)
+
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a record. Raises MalformedMeasurement."""
         del heard  # a meter of this service always writes its time

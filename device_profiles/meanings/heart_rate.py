@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import ClassVar, Final
 
 from device_profiles.flags import HeartRateFlag
 from device_profiles.meanings.meaning import Heard, InOneValue, when
@@ -20,6 +20,8 @@ class HeartRateMeaning(InOneValue):
 
     The intervals between beats stay in `raw`, where they are exact.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.HEART_RATE,)
 
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a value. Raises MalformedMeasurement."""

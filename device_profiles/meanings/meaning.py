@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
-from device_profiles.reading import UNKNOWN_DATE, Absent, DeviceTime, Measurand, Quantity, Reading
+from device_profiles.reading import UNKNOWN_DATE, Absent, DeviceTime, Kind, Measurand, Quantity, Reading
 from device_profiles.wire import DateTime, Number, Special
 
 NOBODY: Final = 255
@@ -40,6 +40,10 @@ NOT_HEARD: Final = Heard()
 
 class Meaning(Protocol):
     """What the values of one characteristic mean."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Of the readings that come of them."""
 
     def parts(self, raw: bytes) -> tuple[bytes, ...]:
         """The measurements in a value, in its order: each is read, or refused, by itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from device_profiles.flags import OximeterFlag
 from device_profiles.meanings.meaning import Heard, InOneValue, quantity, when
@@ -30,6 +30,8 @@ _KEPT: Final = (1 << 31) - 1
 class SpotCheckMeaning(InOneValue):
     """A measurement that was taken and kept is one reading."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.OXYGEN_SATURATION,)
+
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a value. Raises MalformedMeasurement."""
         measured = SpotCheckMeasurement.decode(raw)
@@ -45,6 +47,8 @@ class ContinuousMeaning(InOneValue):
 
     The values that answer faster or slower to a change stay in `raw`.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.OXYGEN_SATURATION,)
 
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a value. Raises MalformedMeasurement."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from device_profiles.meanings.meaning import Heard, InOneValue, quantity, when
 from device_profiles.reading import Kind, Measurand, Reading, RecordIdentity, Sample
@@ -16,6 +16,8 @@ _PLACES: Final = range(1, 16)
 @dataclass(frozen=True)
 class TemperatureMeaning(InOneValue):
     """A temperature is one reading; where it was measured is the location of its sample."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.BODY_TEMPERATURE,)
 
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a value. Raises MalformedMeasurement."""

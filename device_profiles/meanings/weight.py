@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import ClassVar, Final
 
 from device_profiles.meanings.meaning import Heard, InOneValue, user, when
 from device_profiles.reading import Absent, Kind, Measurand, Quantity, Reading, RecordIdentity
@@ -27,6 +27,8 @@ _TENTH: Final = Decimal("0.1")
 @dataclass(frozen=True)
 class WeightMeaning(InOneValue):
     """A weighing is one reading, in the unit written, with what the scale computed of it."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.BODY_WEIGHT,)
 
     def readings(self, raw: bytes, heard: Heard) -> tuple[Reading, ...]:
         """The one reading of a value. Raises MalformedMeasurement."""
@@ -55,6 +57,8 @@ class BodyCompositionMeaning:
 
     A foot in a sock conducts nothing, and the scale writes zeros: these are no values.
     """
+
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.BODY_COMPOSITION,)
 
     def continues(self, raw: bytes) -> bool:
         """Whether the rest is still to come: of two values the second may say again that there are two."""

@@ -1,0 +1,92 @@
+"""`passerelle profiles`: the devices that are known, how well, and what each gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway import terminal
+from gateway.commands.options import Json
+
+if TYPE_CHECKING:
+    from device_profiles.profile import DeviceProfile
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to `app`."""
+    group = typer.Typer(help="The devices that are known here.", invoke_without_command=True)
+    group.callback()(_list_by_default)
+    group.command(name="list")(list_all)
+    group.command(name="show")(show)
+    app.add_typer(group, name="profiles")
+
+
+def _list_by_default(context: typer.Context, as_json: Json = False) -> None:
+    if context.invoked_subcommand is None:
+        list_all(as_json=as_json)
+
+
+def list_all(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORD]...", help="Only those with all of these words.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Every kind of device that is known: how it is known, and what it gives."""
+    from device_profiles import catalogue
+
+    wanted = [word.casefold() for word in words or ()]
+    found = [
+        profile
+        for profile in catalogue.profiles()
+        if all(word in _searched(profile).casefold() for word in wanted)
+    ]
+    if as_json:
+        terminal.write_json([_answer(profile) for profile in found])
+        return
+    for profile in found:
+        given = ", ".join(kind.slug for kind in profile.kinds)
+        print(f"{profile.name:<24} {profile.known_by:<12} {given}")  # noqa: T201
+    for problem in catalogue.problems():
+        terminal.note("{plugin} was left out: {reason}", plugin=problem.plugin, reason=problem.reason)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="As passerelle profiles lists it.")], as_json: Json = False
+) -> None:
+    """All that is known of one kind of device, and the public source of it."""
+    from device_profiles import catalogue
+    from device_profiles.errors import PasserelleError
+
+    try:
+        answer = _answer(catalogue.by_name(name))
+    except PasserelleError as error:
+        terminal.note(error.sentence, **error.details)
+        raise SystemExit(2) from None
+    if as_json:
+        terminal.write_json(answer)
+        return
+    for key, value in answer.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        print(f"{key:<16} {shown}")  # noqa: T201
+
+
+def _searched(profile: DeviceProfile) -> str:
+    kinds = " ".join(kind.slug for kind in profile.kinds)
+    return f"{profile.name} {profile.title} {profile.manufacturer or ''} {profile.known_by} {kinds}"
+
+
+def _answer(profile: DeviceProfile) -> dict[str, Any]:
+    return {
+        "name": profile.name,
+        "title": profile.title,
+        "manufacturer": profile.manufacturer,
+        "known_by": profile.known_by,
+        "gives": [kind.slug for kind in profile.kinds],
+        "records": "when asked" if profile.records is not None else "by itself",
+        "services": [f"0x{service:04X}" for service in profile.services],
+        "measurements": [f"0x{source.characteristic:04X}" for source in profile.sources],
+        "names": list(profile.match.names),
+        "source": profile.source,
+    }
