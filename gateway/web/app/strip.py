@@ -88,7 +88,7 @@ def strip_of(readings: Sequence[Shown], day: date, reader: Reader, written: str 
     unit = reader.unit_of(written)
     return Strip(
         day=day,
-        marks=tuple(mark for mark in marks if mark.shown.kind is Kind.BLOOD_GLUCOSE),
+        marks=tuple(mark for mark in marks if mark.shown.kind is Kind.BLOOD_GLUCOSE or mark.shown.uncertain),
         curves=tuple(_curves(sensor)),
         band=(y(high), round(y(low) - y(high), 2)),
         values=tuple(Label(y(limit), reader.amount(limit, unit)) for limit in (low, high)),
@@ -97,10 +97,13 @@ def strip_of(readings: Sequence[Shown], day: date, reader: Reader, written: str 
 
 
 def _curves(marks: Sequence[Mark]) -> list[str]:
-    """One path for each stretch without a gap."""
+    """One path for each stretch without a gap, and without a time that is only a guess."""
     paths: list[str] = []
     before: Shown | None = None
     for mark in marks:
+        if mark.shown.uncertain:
+            before = None
+            continue
         at, last = mark.shown.at, before.at if before else None
         begins = at is None or last is None or at - last > GAP
         if begins:

@@ -73,6 +73,8 @@ class Shown:
     """On the person's clock; None where nobody knows."""
     doubt: str | None
     """Why the time is not sure, in words."""
+    uncertain: bool
+    """Only the order is sure: drawn as a guess, and in no curve."""
     excluded: bool
     device_id: int
 
@@ -111,6 +113,7 @@ class Reader:
             milligrams=milligrams,
             at=at,
             doubt=doubt_of(source, self.words),
+            uncertain=source is TimeSource.ORDERED,
             excluded=bool(series.excluded[row]),
             device_id=int(series.device_id[row]),
         )
@@ -208,6 +211,8 @@ def doubt_of(source: TimeSource, words: Words) -> str | None:
             return words.t("time not known: the device had none")
         case TimeSource.DEVICE_CORRECTED:
             return words.t("time corrected: the clock of the device was wrong")
+        case TimeSource.PERSON:
+            return words.t("time as you said")
     return None
 
 

@@ -7,7 +7,7 @@ import { el, svg } from "./dom.js";
 import { date, number, t, tn } from "./language.js";
 import { MEASURES, RULE_OF_THREE, homePressure, inUnit } from "./measures.js";
 import { dateOf, lengthOf, midnight, opening, within } from "./period.js";
-import { deviceName } from "./units.js";
+import { deviceName, doubtName, doubtful } from "./units.js";
 
 const HEIGHT = 200;
 /** The size on an A4 page, in CSS pixels. */
@@ -223,24 +223,30 @@ function scale(low, high, limits, y, decimals) {
 function pair(measure, x, y) {
   const at = x(measure.time);
   const lower = measure.beside.diastolic;
-  if (lower === undefined) return svg("circle", { class: "dot", cx: at, cy: y(measure.value), r: 3 });
+  if (lower === undefined) return dot(measure, at, y(measure.value));
   return svg(
     "g",
     { class: "pressure" },
     svg("line", { x1: at, x2: at, y1: y(measure.value), y2: y(lower) }),
-    svg("circle", { class: "dot", cx: at, cy: y(measure.value), r: 3 }),
-    svg("circle", { class: "dot", cx: at, cy: y(lower), r: 3 }),
+    dot(measure, at, y(measure.value)),
+    dot(measure, at, y(lower)),
   );
 }
 
 function points(measures, unit, x, y) {
-  const at = measures.map((measure) => [x(measure.time), y(inUnit(measure, unit))]);
+  const at = (measure) => [x(measure.time), y(inUnit(measure, unit))];
+  const sure = measures.filter((measure) => !doubtful(measure)).map((measure) => at(measure).join(","));
   return svg(
     "g",
     {},
-    svg("path", { class: "trend", d: `M${at.map((point) => point.join(",")).join("L")}` }),
-    ...at.map(([cx, cy]) => svg("circle", { class: "dot", cx, cy, r: 3 })),
+    sure.length ? svg("path", { class: "trend", d: `M${sure.join("L")}` }) : null,
+    ...measures.map((measure) => dot(measure, ...at(measure))),
   );
+}
+
+/** A measure as a dot, hollow where only its order among the others is sure. */
+function dot(measure, cx, cy) {
+  return svg("circle", { class: doubtful(measure) ? "dot doubtful" : "dot", cx, cy, r: 3 });
 }
 
 // The table behind it.
@@ -256,7 +262,7 @@ function table(kind, measures, unit, title) {
       date(when, { hour: "2-digit", minute: "2-digit" }),
       written(kind, measure, unit),
       ...(pulse ? [measure.beside.pulse === undefined ? "–" : number(measure.beside.pulse)] : []),
-      [measure.note, deviceName(measure)].filter(Boolean).join(" · "),
+      [doubtName(measure), measure.note, deviceName(measure)].filter(Boolean).join(" · "),
     ];
   };
   const fill = () =>
