@@ -95,9 +95,18 @@ def test_a_blood_pressure_is_two_numbers() -> None:
     assert (one.full, one.name) == ("124/78 mmHg", "Tension")
 
 
-def day_of(*moments: datetime, kind: Kind = Kind.BLOOD_GLUCOSE, value: str = "119"):
+def day_of(
+    *moments: datetime,
+    kind: Kind = Kind.BLOOD_GLUCOSE,
+    value: str = "119",
+    uncertain: int | None = None,
+):
     made = [
-        Placed(reading(kind, value, sequence=number, sample=None), effective=at)
+        Placed(
+            reading(kind, value, sequence=number, sample=None),
+            effective=at,
+            source=TimeSource.ORDERED if number == uncertain else TimeSource.DEVICE,
+        )
         for number, at in enumerate(moments)
     ]
     series = series_of(*made)
@@ -125,6 +134,13 @@ def test_a_sensors_curve_is_interrupted_where_it_was_silent() -> None:
     strip = day_of(*moments, kind=Kind.INTERSTITIAL_GLUCOSE)
     assert [path.count("L") for path in strip.curves] == [2, 1]
     assert strip.marks == ()
+
+
+def test_a_sensors_curve_does_not_go_through_a_time_that_is_only_a_guess() -> None:
+    moments = [NOON + timedelta(minutes=5 * step) for step in range(6)]
+    strip = day_of(*moments, kind=Kind.INTERSTITIAL_GLUCOSE, uncertain=3)
+    assert [path.count("L") for path in strip.curves] == [2, 1]
+    assert [mark.shown.uncertain for mark in strip.marks] == [True]
 
 
 @pytest.mark.parametrize(
