@@ -18,10 +18,14 @@ from device_profiles import catalogue
 from device_profiles.errors import DeviceError
 from device_profiles.profile import Advertisement, DeviceProfile
 from device_profiles.text import one_line
+from gateway.ble import standing
 from gateway.ble.connection import Connection, within
 from gateway.ble.errors import (
     BondLost,
     NotInRange,
+    RadioAbsent,
+    RadioNotAllowed,
+    RadioServiceStopped,
     RadioUnavailable,
     ServiceMissing,
 )
@@ -29,6 +33,7 @@ from gateway.ble.limits import LIMITS, Limits
 from gateway.ble.linking import Link
 from gateway.ble.pairing import PasskeySource, passkey_entry
 from gateway.ble.radio_lock import Lease, held
+from gateway.ble.standing import Service
 
 if TYPE_CHECKING:
     from bumble.transport.common import Transport
@@ -37,6 +42,13 @@ if TYPE_CHECKING:
 
 BUMBLE: Final = "bumble:"
 BASE_UUID: Final = "-0000-1000-8000-00805f9b34fb"
+
+
+_WITHOUT_ADAPTERS: Final[dict[Service, type[RadioUnavailable]]] = {
+    Service.NO_BUS: RadioServiceStopped,
+    Service.NOT_RUNNING: RadioServiceStopped,
+    Service.NOT_ALLOWED: RadioNotAllowed,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,8 @@ class Radio:
         ended = None if self._host is None else self._host.ended
         try:
             await within(scanner.start(), self.limits.operation, ended)
+        except RadioAbsent:
+            raise await self._why_absent() from None
         except RadioUnavailable:
             raise
         except DeviceError:  # there is no device yet: it is the radio that is meant
@@ -125,6 +139,13 @@ class Radio:
         finally:
             with suppress(DeviceError):  # whatever it is that does not stop, what was heard was heard
                 await within(scanner.stop(), self.limits.operation, ended)
+
+    async def _why_absent(self) -> RadioUnavailable:
+        """To bleak, a `bluetoothd` that has ended while we run is a computer without adapters."""
+        if self._host is None and standing.has_service():
+            seen = await within(standing.look(), self.limits.operation)
+            return _WITHOUT_ADAPTERS.get(seen.service, RadioAbsent)()
+        return RadioAbsent()
 
     @asynccontextmanager
     async def connect(self, found: Found, passkey: PasskeySource = None) -> AsyncIterator[Connection]:
