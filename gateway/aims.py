@@ -68,6 +68,12 @@ def target_of(text: str, unit: str) -> Decimal | None:
     return value.normalize() + 0
 
 
+def rewritten(value: Decimal | None, written: str | None, unit: str) -> Decimal | None:
+    """A target that stands in one unit, in another; the same number where the unit is the same."""
+    found = in_unit(value, written, unit)
+    return value if found is None or written in (None, unit) else Decimal(str(found))
+
+
 def shown(value: Decimal) -> str:
     """A number without an exponent."""
     return format(value.normalize(), "f")

@@ -23,7 +23,7 @@ from gateway.ble.errors import NotInRange, RadioBusy, RadioUnavailable
 from gateway.ble.radio import Found, Radio, open_radio
 from gateway.events import Changed, DeviceHeard, DeviceKey, Events, RadioChanged, RadioState
 from gateway.home import Home
-from gateway.known_devices import DeviceNotPaired, NoDeviceYet, known_devices
+from gateway.known_devices import DeviceNotPaired, NoDeviceYet, known_devices, store_what_was_left
 from gateway.known_meter import DeviceState, KnownMeter
 from gateway.lending import OneRadio, Opening
 from gateway.sync import SyncOutcome
@@ -205,6 +205,7 @@ class Station:
         )
 
     async def _listen_and_read(self, radio: Radio) -> float | None:
+        await store_what_was_left(self.home)
         heard = await self._listen(radio)
         if not heard:
             return None

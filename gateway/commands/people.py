@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway import terminal
-from gateway.commands import clocks
+from gateway.commands import clocks, household
 from gateway.commands.options import Json
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="list")(list_all)
     group.command(name="add")(add)
     group.command(name="zone")(clocks.live_in)
+    household.register(group)
     app.add_typer(group, name="patients")
 
 
