@@ -1,4 +1,4 @@
-"""`passerelle patients settings|guardian|device|questions|answer`: how people here read, and what is whose."""
+"""`passerelle patients settings|guardian|device|questions|answer`: how people read, and what is whose."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def register(group: typer.Typer) -> None:
     group.command(name="answer")(answer)
 
 
-def settings(
+def settings(  # noqa: PLR0913, PLR0917 - a command's options
     name: Name,
     language: Annotated[str | None, typer.Option(metavar="fr|en", help="The language of their page.")] = None,
     unit: Annotated[
