@@ -42,9 +42,10 @@ from tests.gateway.thin_link import thin_link
 async def home(tmp_path: Path, database) -> Home:
     """A home in which nobody has a device yet; the tests of a session share the database."""
     home = Home(Settings(home=tmp_path), database, HomeSecret(bytes(32)))
-    for patient, device in await known_devices(home):
-        async with database.writer() as conn:
-            await devices.forget(conn, patient.patient_id, device.device_id)
+    async with database.writer() as conn:
+        for patient in await patients.list_all(conn):
+            for device in await devices.of_patient(conn, patient.patient_id):
+                await devices.forget(conn, patient.patient_id, device.device_id)
     return home
 
 

@@ -17,13 +17,13 @@ from gateway.ble.radio import Radio, open_radio
 from gateway.ble.virtual_peripheral import Peripheral
 from gateway.events import DeviceKey, Event, Events
 from gateway.home import Home
-from gateway.known_devices import known_devices, pair_device
+from gateway.known_devices import pair_device
 from gateway.sealing import HomeSecret
 from gateway.settings import Settings
 from gateway.wakefulness import Wakefulness
 from gateway.watch_limits import WatchLimits
 from gateway.watching import Station
-from storage import devices, readings
+from storage import devices, patients, readings
 from storage.database import Database
 from storage.patients import Patient
 from tests.gateway.ble.bench import HASTY, Bench, bench, local_time
@@ -127,8 +127,9 @@ async def watched(
     """Meters that are paired and asleep, and a station that watches, with a page open."""
     home = Home(Settings(home=folder), database, HomeSecret(bytes(32)))
     async with database.writer() as conn:
-        for keeper, known in await known_devices(home):  # of the tests before this one
-            await devices.forget(conn, keeper.patient_id, known.device_id)
+        for keeper in await patients.list_all(conn):  # of the tests before this one
+            for known in await devices.of_patient(conn, keeper.patient_id):
+                await devices.forget(conn, keeper.patient_id, known.device_id)
     async with bench(folder, *meters) as at:
         stored = [await _paired(home, at, patient, number) for number in range(len(meters))]
         station = Station(

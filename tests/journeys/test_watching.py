@@ -89,7 +89,8 @@ class Day:
         printed = self.line.printed.read_text().splitlines()
         self.line.printed.unlink()
         said = [line for line in printed if not line.startswith("{")]
-        assert len(said) == 1, said  # where it listens; all else is its log
+        # Where it listens, and how often for meters; all else is its log.
+        assert all(" listens " in line or line.startswith("The gateway works") for line in said), said
         self.lines += [line for line in printed if line.startswith("{")]
 
     def told(self) -> list[dict[str, Any]]:
