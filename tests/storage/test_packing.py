@@ -44,7 +44,8 @@ async def test_the_indexes_of_a_month_that_is_over_lie_close_and_no_reading_chan
     loose, count = await of_the_month(database)
     async with database.owned("passerelle") as conn:
         await conn.execute("ANALYZE passerelle.reading_2061_05")
-        assert await pack_months(conn, date(2061, 5, 31)) == 0  # the month is not over
+        await pack_months(conn, date(2061, 5, 31))  # months of the tests before; this one is not over
+        assert (await of_the_month(database))[0] == loose
         await pack_months(conn, date(2061, 6, 1))
         assert await pack_months(conn, date(2061, 6, 1)) == 0
     packed, same = await of_the_month(database)

@@ -44,6 +44,10 @@ class SomebodyNeeded(Exception):
     """A page about a person where nobody is here yet: the first-ever use asks who it is for."""
 
 
+LIVE: Final = "Passerelle-Live"
+"""The header with which a page that is open asks for itself again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One request of the person's page, in a session that was checked (`security.Lock`)."""
@@ -94,8 +98,13 @@ class Page:
         self.session.said.append(said)
 
     def render(self, template: str, *, status: HTTPStatus = HTTPStatus.OK, **values: object) -> HTMLResponse:
-        """A page of this person. A page that says something must not be shown again by the back button."""
-        told, self.session.said[:] = tuple(self.session.said), []
+        """A page of this person. A page that says something must not be shown again by the back button.
+
+        A page that asks for itself again (live.js) takes nothing of what the next page is to say.
+        """
+        told: tuple[str, ...] = ()
+        if LIVE not in self.request.headers:
+            told, self.session.said[:] = tuple(self.session.said), []
         shown: dict[str, object] = {
             "page": self,
             "people": self.people,

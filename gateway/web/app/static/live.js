@@ -19,7 +19,7 @@ async function renew() {
   }
   asking = true;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(location.href, { headers: { Accept: "text/html", "Passerelle-Live": "1" } });
     if (answer.redirected && new URL(answer.url).pathname !== location.pathname) {
       location.assign(answer.url);
     } else if (answer.status === 401) {

@@ -30,3 +30,20 @@ def test_closing_for_everybody_closes_every_window(
     one.get_by_role("button", name="Fermer cette page pour tout le monde").click()
     expect(one.get_by_role("heading", level=1)).to_have_text("La page est fermée")
     expect(other.get_by_role("heading", level=1)).to_have_text("Cette page est fermée")
+
+
+def test_a_page_that_renews_itself_takes_nothing_of_what_the_next_page_says(
+    page: RunningPage, opened_page: Callable[..., Visit]
+) -> None:
+    page.add_person()
+    browser = opened_page("/settings").page
+    browser.evaluate("""async () => {
+        const form = [...document.forms].find(({ action }) => action.includes("settings"));
+        const body = new URLSearchParams(new FormData(form));
+        await fetch(form.action, { method: "POST", body, redirect: "manual" });
+        await fetch(location.href, { headers: { "Passerelle-Live": "1" } });
+    }""")
+    browser.reload()
+    expect(browser.get_by_role("status")).to_be_visible()
+    browser.reload()
+    expect(browser.get_by_role("status")).to_have_count(0)
