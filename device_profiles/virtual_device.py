@@ -275,6 +275,8 @@ class VirtualDevice:
             if self.faults.disconnect_after == sent:
                 break
             yield from self._faulty(record.frames, sent + 1)
+            if not self._listened_to(source):  # the link ended while another source was sending
+                return
             self._stored.remove(record)
         if (own and not self._stored) or self.faults.disconnect_after is not None:
             self.disconnected()

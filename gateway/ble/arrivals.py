@@ -44,6 +44,8 @@ class Arrivals:
         self._heard = heard
         self._begun: dict[int, bytes] = {}
         """By characteristic: the first part of a measurement whose rest is to come."""
+        self._ended: dict[int, bytes] = {}
+        """By characteristic: the last part of the measurement that came in several values before this one."""
         self._row: dict[int, int] = {}
         """By sequence number: the measurement that came last."""
         self._early: dict[int, tuple[int, Context]] = {}
@@ -54,11 +56,16 @@ class Arrivals:
         source = self._profile.sources[0]
         if characteristic is not None and characteristic != source.characteristic:
             source = self._profile.source_of(characteristic) or source
+        said_before = (self._begun.get(source.characteristic), self._ended.pop(source.characteristic, None))
+        if raw in said_before:  # a part that is said twice is no other part
+            self._ended[source.characteristic] = raw
+            return
         if source.characteristic in self._begun or source.meaning.continues(raw):
-            raw = self._begun.pop(source.characteristic, b"") + raw
+            part, raw = raw, self._begun.pop(source.characteristic, b"") + raw
             if source.meaning.continues(raw):
                 self._begun[source.characteristic] = raw
                 return
+            self._ended[source.characteristic] = part
         for part in source.meaning.parts(raw):
             self._take(source, part)
 

@@ -77,3 +77,7 @@ LIMITS = Limits()
 REPLAYED = Limits(silence=2.0)
 """For a captured sync that is played back: its frames follow one another at once, so two seconds without one
 mean that the capture ends there."""
+
+ON_THE_BENCH = Limits(scan=10.0, connect=10.0, listen_again=1.0, pushed=0.5, silence=0.5, context=0.3)
+"""For a virtual device in this process (`gateway.conformance`): whoever is going to answer does so in
+milliseconds, on a busy computer in tens of them, and a fault that is silence is waited for each time."""

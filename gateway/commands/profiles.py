@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from gateway.commands.options import Json
 
 if TYPE_CHECKING:
     from device_profiles.profile import DeviceProfile
+    from gateway.conformance import Checked
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(_list_by_default)
     group.command(name="list")(list_all)
     group.command(name="show")(show)
+    group.command(name="check")(check)
     app.add_typer(group, name="profiles")
 
 
@@ -70,6 +73,66 @@ def show(
     for key, value in answer.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
         print(f"{key:<16} {shown}")  # noqa: T201
+
+
+def check(
+    name: Annotated[
+        str | None, typer.Argument(help="As passerelle profiles lists it, or a file of a profile.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every profile.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write what was found as a page.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write it for a build server.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove a profile: its bytes, a virtual device with every fault, and FHIR; exit 1 if a check fails."""
+    from device_profiles import catalogue
+    from device_profiles.errors import PasserelleError
+    from gateway import conformance
+    from gateway.conformance import written
+
+    names = [profile.name for profile in catalogue.profiles()] if every else [name] if name else []
+    try:
+        wanted = [conformance.subject(each) for each in names]
+    except PasserelleError as error:
+        terminal.note(error.sentence, **error.details)
+        raise SystemExit(2) from None
+    if not wanted:
+        terminal.note("Name a profile, or give --all.")
+        raise SystemExit(2)
+    checked = []
+    for each in wanted:
+        checked.append(terminal.run(conformance.check(each)))
+        if not as_json:
+            _write_checked(checked[-1])
+    if html is not None:
+        html.write_text(written.html(checked, terminal.tr), encoding="utf-8")
+    if junit is not None:
+        junit.write_text(written.junit(checked, terminal.tr), encoding="utf-8")
+    if as_json:
+        terminal.write_json([_found(one) for one in checked])
+    raise SystemExit(0 if all(one.is_right for one in checked) else 1)
+
+
+def _write_checked(checked: Checked) -> None:
+    print(checked.profile)  # noqa: T201
+    for found in checked.findings:
+        print(f"  {found.state:<7} {found.check}: {terminal.tr(found.seen, **found.fields)}")  # noqa: T201
+        if found.change:
+            print(f"          {found.clause}. {terminal.tr(found.change, **found.fields)}")  # noqa: T201
+
+
+def _found(checked: Checked) -> dict[str, Any]:
+    findings = [
+        {
+            "check": found.check,
+            "state": str(found.state),
+            "clause": found.clause,
+            "seen": terminal.tr(found.seen, **found.fields),
+            "change": terminal.tr(found.change, **found.fields),
+        }
+        for found in checked.findings
+    ]
+    return {"profile": checked.profile, "passed": checked.is_right, "findings": findings}
 
 
 def _searched(profile: DeviceProfile) -> str:
