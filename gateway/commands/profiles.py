@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group.command(name="list")(list_all)
     group.command(name="show")(show)
     group.command(name="check")(check)
+    group.command(name="new")(new)
     app.add_typer(group, name="profiles")
 
 
@@ -111,6 +112,54 @@ def check(
     if as_json:
         terminal.write_json([_found(one) for one in checked])
     raise SystemExit(0 if all(one.is_right for one in checked) else 1)
+
+
+def new(
+    title: Annotated[str, typer.Argument(help="What it is called, such as 'Acme One'.")],
+    service: Annotated[
+        str | None, typer.Option("--service", help="What it measures, such as glucose.")
+    ] = None,
+    name_pattern: Annotated[
+        str | None, typer.Option("--name-pattern", help="The name it advertises: # a digit, * anything.")
+    ] = None,
+    manufacturer: Annotated[str | None, typer.Option("--manufacturer", help="Who makes it.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="The public document that says what is known.")
+    ] = None,
+    folder: Annotated[Path, typer.Option("--folder", help="Where to write.")] = Path(),
+    package: Annotated[
+        bool, typer.Option("--package", help="A whole package that can be installed.")
+    ] = False,
+) -> None:
+    """Write a profile for a new device, its vectors and a test."""
+    from device_profiles.errors import PasserelleError
+    from gateway.file_errors import why
+    from gateway.new_profile import SERVICES, Answers, write_profile
+
+    asked = {"service": service, "name-pattern": name_pattern, "manufacturer": manufacturer, "source": source}
+    missing = [flag for flag, answer in asked.items() if answer is None]
+    if missing and not terminal.is_interactive():
+        terminal.note(
+            "Nobody can be asked here: give {flags} too.", flags=" ".join(f"--{one}" for one in missing)
+        )
+        raise SystemExit(2)
+    for flag in missing:
+        asked[flag] = typer.prompt(flag, default="" if flag == "manufacturer" else None)
+    said = {flag: answer or "" for flag, answer in asked.items()}
+    if said["service"] not in SERVICES:
+        terminal.note("It measures one of: {services}.", services=", ".join(SERVICES))
+        raise SystemExit(2)
+    answers = Answers(title, said["service"], said["name-pattern"], said["manufacturer"], said["source"])
+    try:
+        written = write_profile(answers, folder, package=package)
+    except PasserelleError as error:
+        terminal.fail(error)
+    except OSError as error:
+        terminal.note("It cannot be written: {why}.", why=terminal.tr(why(error)))
+        raise SystemExit(1) from None
+    for path in written:
+        print(path)  # noqa: T201
+    terminal.say("Prove it: passerelle profiles check {file}", file=written[0])
 
 
 def _write_checked(checked: Checked) -> None:
