@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +31,8 @@ from storage.patients import Patient
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "passerelle-export-1"
+DRAFTS: Final = "export-"
+"""How the folders in a home begin in which exports are made for the page."""
 
 _BLOCK: Final = 1 << 20
 _LARGEST_MANIFEST: Final = 64 << 20
@@ -38,6 +42,16 @@ class NotAnArchive(PasserelleError):
     """A file that `export --all` did not write, or of which a part is missing."""
 
     sentence = "{file} is no export of Passerelle, or not a whole one. Export again."
+
+
+def throw_away_drafts(home: Path, *, older: float = 0.0) -> None:
+    """What was left of exports by a program that was killed: nobody takes them any more.
+
+    `older`: only those that have lain for so many seconds.
+    """
+    for left in home.glob(f"{DRAFTS}*"):
+        if time.time() - left.stat().st_mtime >= older:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from device_profiles.errors import PasserelleError, SpaceError, StorageError
-from gateway import household, journal, sharing
+from gateway import archive, household, journal, sharing
 from gateway.home import Home, opened
 from gateway.settings import Settings
 from storage import devices, embedded, erasure, patients, receipts, shares
@@ -113,6 +113,9 @@ async def erase(home: Home, patient: Patient, scope: Scope) -> Receipt:
         journal.erase(home.settings.home, patient.uuid)
     async with home.database.writer() as connection:
         receipt = await erasure.erase(connection, patient, scope, datetime.now(UTC))
+    if scope.whole:
+        journal.erase(home.settings.home, patient.uuid)  # what came meanwhile
+        archive.throw_away_drafts(home.settings.home)
     if scope.everything:
         await household.forget(home, patient)
     await sharing.deliver_waiting(home)

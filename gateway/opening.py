@@ -144,7 +144,7 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
         flags = subprocess.CREATE_NO_WINDOW
     try:
         return subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "gateway", "serve", "--port", str(free_port(DEFAULT_SHELF_PORT))],
+            [sys.executable, "-P", "-m", "gateway", "serve", "--port", str(free_port(DEFAULT_SHELF_PORT))],
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,

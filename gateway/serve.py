@@ -251,7 +251,7 @@ async def shelf_process(
     command = ("serve", "--role", Role.SHELF, "--host", host, "--port", str(port), "--until-eof")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "gateway", *command),
+        *("-P", "-m", "gateway", *command),  # -P: nobody's `gateway` in the folder where it is typed
         stdin=asyncio.subprocess.PIPE,
         env=os.environ if home is None else _environment_of(home),
         stdout=asyncio.subprocess.DEVNULL if quiet else None,

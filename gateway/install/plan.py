@@ -27,7 +27,7 @@ class Program:
         """The program that runs now: its script in its own environment, which an upgrade leaves in place."""
         folder = Path(sys.executable).parent
         script = folder / ("passerelle.exe" if sys.platform == "win32" else "passerelle")
-        command = (str(script),) if script.is_file() else (sys.executable, "-m", "gateway")
+        command = (str(script),) if script.is_file() else (sys.executable, "-P", "-m", "gateway")
         return cls(command, {name: os.environ[name] for name in CARRIED if os.environ.get(name)})
 
 

@@ -14,5 +14,5 @@ WHERE patient_id = %(patient_id)s AND device_id = %(device_id)s
 -- name: forget
 -- With a person's readings goes what was known of the clocks that placed them.
 UPDATE passerelle.device SET clock_read_at = NULL, clock_read_error = NULL, clock_read_sequence = NULL,
-    clock_policy = NULL, clock_set_asked_at = NULL
+    clock_policy = NULL, clock_set_asked_at = NULL, gaps = NULL
 WHERE patient_id = %(patient_id)s

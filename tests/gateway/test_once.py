@@ -187,7 +187,11 @@ async def test_who_erased_everything_finds_nothing_back_from_the_journal(
         device = await paired(at, home, patient)
         with no_database(), pytest.raises(DatabaseInterrupted):
             await read(at, home, patient, device)
+    (left,) = (tmp_path / journal.FOLDER).glob("*")
+    lines = left.read_text().splitlines()
+    left.write_text("\n".join([lines[0], '{"torn', *lines[1:]]))
     journal.erase(tmp_path, patient.uuid)
+    assert not left.exists()
     assert await store_what_was_left(home) == 0
     assert await raws(home, patient) == []
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import monotonic
 
 import httpx
@@ -173,6 +174,22 @@ def test_serve_runs_the_shelf_and_the_gateway_together(with_readings: CommandLin
         # and a sync at the same time works on
         again = gateway.json("replay", str(CAPTURE), "--patient", "Patient 1", "--timezone", "Europe/Paris")
         assert again["stored"] == 0
+
+
+def test_the_folder_where_serve_is_typed_gives_it_no_code(passerelle: CommandLine) -> None:
+    planted = passerelle.home.parent / "gateway"
+    planted.mkdir()
+    (planted / "__init__.py").write_text("raise SystemExit('planted')")
+    script = Path(sys.executable).with_name("passerelle")
+    port = free_port()
+    serving = subprocess.Popen(
+        [script, "serve", "--port", str(port)], env=passerelle.environment, cwd=planted.parent
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", serving)
+    finally:
+        serving.terminate()
+        serving.wait(30)
 
 
 def test_serve_ends_without_a_word(passerelle: CommandLine) -> None:

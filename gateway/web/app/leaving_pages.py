@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -31,7 +29,6 @@ from storage.receipts import Receipt, Scope
 
 router = APIRouter()
 
-DRAFT: Final = "export-"
 DRAFT_SECONDS: Final = 3600.0
 """An export that is still being taken is younger than this."""
 
@@ -52,8 +49,8 @@ async def export(page: OwnPage) -> Response:
 async def make_export(page: OwnPage, whose: Annotated[str, Form()] = "one") -> Response:
     """The archive of one person or of everybody, as a file to keep."""
     people = list(page.people) if whose == "all" else [page.person]
-    _throw_away_old(page.home.settings.home)
-    folder = Path(tempfile.mkdtemp(prefix=DRAFT, dir=page.home.settings.home))
+    archive.throw_away_drafts(page.home.settings.home, older=DRAFT_SECONDS)
+    folder = Path(tempfile.mkdtemp(prefix=archive.DRAFTS, dir=page.home.settings.home))
     output = folder / f"{secrets.token_hex(8)}.zip"
 
     def throw_away() -> None:
@@ -72,13 +69,6 @@ async def make_export(page: OwnPage, whose: Annotated[str, Form()] = "one") -> R
         headers=dict(HEADERS),
         background=BackgroundTask(throw_away),
     )
-
-
-def _throw_away_old(home: Path) -> None:
-    """What a program that was killed left of exports: nobody takes them any more."""
-    for left in home.glob(f"{DRAFT}*"):
-        if time.time() - left.stat().st_mtime > DRAFT_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 @router.get("/erase")

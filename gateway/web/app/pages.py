@@ -15,10 +15,11 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.api.problems import Problem
 from gateway.home import Home
 from gateway.language import accepted_language, known
 from gateway.watching import Station
-from gateway.web.app.sessions import Session, Sessions
+from gateway.web.app.sessions import SHOWN, Session, Sessions
 from gateway.web.app.words import Words
 from storage import patients
 from storage.patients import Patient
@@ -109,11 +110,16 @@ class Page:
             "page": self,
             "people": self.people,
             "person": self.person,
-            "csrf": self.session.csrf,
+            "csrf": self._token,
             "path": self.request.url.path,
             "told": told,
         }
         return rendered(template, self.words, status=status, **(shown | values))
+
+    @property
+    def _token(self) -> str:
+        """What a form of this page shows: that it is of this session, and about whom."""
+        return self.session.csrf if self.person is None else f"{self.session.csrf}.{self.person.patient_id}"
 
     def go(self, path: str) -> RedirectResponse:
         """After a form: another page, which may be loaded again without doing it again."""
@@ -142,12 +148,25 @@ def templates() -> Environment:
 
 
 async def page_of(request: Request) -> Page:
-    """The page that a request asks for. Whom it shows is looked up each time: people come and go."""
+    """The page that a request asks for. Whom it shows is looked up each time: people come and go.
+
+    A form is about whom its page showed, whoever was chosen since, in another window say. Raises Problem for
+    a form about somebody who is not here any more.
+    """
     session: Session = request.scope["session"]
     home: Home = request.app.state.home
     async with home.database.writer() as connection:
         people = await patients.list_all(connection)
+    shown = request.scope.get(SHOWN)
+    if shown is not None:
+        session.person = shown
     chosen = next((person for person in people if person.patient_id == session.person), None)
+    if shown is not None and chosen is None:
+        session.person = None
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            "This page was open for too long, or the form came from elsewhere. Nothing was changed.",
+        )
     person = chosen or (people[0] if people else None)
     return Page(request, home, request.app.state.station, session, people, person)
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.web.app.neighbours import is_another_users
-from gateway.web.app.sessions import Session, Sessions
+from gateway.web.app.sessions import SHOWN, Session, Sessions
 
 FIELD: Final = "csrf"
 """The field of every form, and ..."""
@@ -158,8 +158,10 @@ async def _with_token(scope: Scope, receive: Receive) -> Receive:
         raise _Refused(NOT_A_FORM)
     body = await Request(scope, receive).body()
     shown = headers.get(HEADER.decode()) or parse_qs(body.decode("latin-1")).get(FIELD, [""])[0]
-    if not hmac.compare_digest(shown.encode(), session.csrf.encode()):
+    token, _, person = shown.partition(".")
+    if not hmac.compare_digest(token.encode(), session.csrf.encode()):
         raise _Refused(NO_TOKEN)
+    scope[SHOWN] = int(person) if person.isascii() and person.isdigit() else None
     return _again(body, receive)
 
 

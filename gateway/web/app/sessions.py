@@ -33,6 +33,10 @@ SESSIONS_MOST: Final = 32
 """Browsers of one person at once; the one that was used least recently is ended."""
 
 
+SHOWN: Final = "shown_person"
+"""In the scope of a form's request: the number of whom the page with the form showed."""
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One browser's. `person`: the number of whom the page shows, None until one is chosen."""

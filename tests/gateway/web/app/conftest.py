@@ -165,6 +165,15 @@ class RunningPage:
 
         return self.wait_for(add())
 
+    def people(self) -> Sequence[Patient]:
+        """Everybody who is kept here."""
+
+        async def listed() -> Sequence[Patient]:
+            async with self.database.writer() as conn:
+                return await patients.list_all(conn)
+
+        return self.wait_for(listed())
+
     def address(self, path: str = "/") -> str:
         return self.url + path
 

@@ -47,3 +47,24 @@ def test_a_page_that_renews_itself_takes_nothing_of_what_the_next_page_says(
     expect(browser.get_by_role("status")).to_be_visible()
     browser.reload()
     expect(browser.get_by_role("status")).to_have_count(0)
+
+
+def test_a_form_is_about_whom_its_page_showed_whoever_was_chosen_since(
+    page: RunningPage, opened_page: Callable[..., Visit]
+) -> None:
+    first, other = page.add_person("Anna"), page.add_person("Ben")
+    browser = opened_page("/settings").page
+    browser.evaluate(
+        """async (other) => {
+        const csrf = document.querySelector("[name=csrf]").value.split(".")[0];
+        const body = new URLSearchParams({ csrf, person: other });
+        await fetch("/person", { method: "POST", body, redirect: "manual" });
+    }""",
+        str(other.patient_id),
+    )
+    form = browser.locator("form", has=browser.locator("[name=unit]")).first
+    form.locator("[name=unit]").first.select_option("mmol/L")
+    form.get_by_role("button").first.click()
+    expect(browser.get_by_role("status")).to_be_visible()
+    units = {person.name: person.unit for person in page.people()}
+    assert units == {first.name: "mmol/L", other.name: None}
