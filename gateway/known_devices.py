@@ -312,10 +312,13 @@ async def _near(
 async def known_devices(home: Home, wanted: str | None = None) -> list[tuple[Patient, StoredDevice]]:
     """The devices here that a radio reaches, each with its keeper; with `wanted`, of that name or address."""
     async with home.database.writer() as connection:
-        return [
-            (patient, device)
-            for patient in await patients.list_all(connection)
-            for device in await devices.of_patient(connection, patient.patient_id)
-            if device.radio_address is not None
-            and (wanted is None or wanted in {device.radio_address, device.radio_name})
-        ]
+        everybody = await patients.list_all(connection)
+        heard = await devices.on_the_air(connection)
+    keepers = {patient.patient_id: (place, patient) for place, patient in enumerate(everybody)}
+    found = [
+        (*keepers[device.patient_id], device)
+        for device in heard
+        if device.patient_id in keepers
+        and (wanted is None or wanted in {device.radio_address, device.radio_name})
+    ]
+    return [(keeper, device) for _, keeper, device in sorted(found, key=lambda each: each[0])]

@@ -106,6 +106,11 @@ async def of_patient(
     return await _devices(conn, "of_patient", {"patient_id": patient_id, "forgotten": forgotten})
 
 
+async def on_the_air(conn: Connection) -> tuple[StoredDevice, ...]:
+    """Everybody's devices that a radio of this machine has heard, forgotten ones left out."""
+    return await _devices(conn, "on_the_air", {})
+
+
 async def by_identity(conn: Connection, identity: DeviceIdentity) -> tuple[StoredDevice, ...]:
     """The rows of one device, one for each person who has it, forgotten ones left out."""
     return await _devices(conn, "by_identity", {"scheme": identity.scheme, "identity": identity.value})

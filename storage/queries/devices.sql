@@ -28,6 +28,11 @@ RETURNING *
 SELECT * FROM passerelle.device
 WHERE patient_id = %(patient_id)s AND (%(forgotten)s OR forgotten_at IS NULL) ORDER BY device_id
 
+-- name: on_the_air
+-- Everybody's devices that a radio of this machine has heard.
+SELECT * FROM passerelle.device WHERE radio_address IS NOT NULL AND forgotten_at IS NULL
+ORDER BY patient_id, device_id
+
 -- name: by_token
 -- The devices of the patient of a token.
 SELECT * FROM passerelle.devices_by_token(%(token)s)

@@ -87,6 +87,10 @@ class Watched:
         for _ in range(count):
             await self._window(self.station.state().listened_at)
 
+    async def listened_since(self, before: datetime | None) -> None:
+        """Until it has listened once more than then."""
+        await self._window(before)
+
     async def _window(self, before: datetime | None) -> None:
         await _until(lambda: self.station.state().listened_at != before)
 

@@ -27,6 +27,7 @@ ASKS_ALL = {
     "devices.by_identity": "a meter on the radio: whose it is",
     "patients.labelled": "the command line's names",
     "patients.list_all": "the command line's list",
+    "devices.on_the_air": "the gateway's own radio: a home has one person or a few",
     "moving.patient_of_uuid": "a person to whom a reading moves, by the command line",
     "shares.find": "the command line's share revoke",
     "shares.waiting": "the gateway's own job: a home has one person or a few",

@@ -78,8 +78,8 @@ def test_a_device_is_read_now_and_one_that_does_not_answer_says_what_to_do(
     expect(browser.get_by_text("Lecture en cours")).to_be_visible()
     expect(browser.get_by_text("L’appareil ne répond pas.")).to_be_visible()
     expect(browser.get_by_text("Réveillez-le avec un de ses boutons")).to_be_visible()
-    page.wait_for(page.air.peripherals[0].wake(60))
     browser.get_by_role("button", name="Lire maintenant").click()
+    page.wait_for(page.air.peripherals[0].wake(60))
     expect(browser.get_by_text("Lu à l’instant : rien de nouveau.")).to_be_visible()
 
 
