@@ -75,10 +75,17 @@ def progress(sentence: str) -> Iterator[Callable[[int], None]]:
 
 
 def number(value: float, unit: str) -> str:
-    """A number with one decimal as the person's language writes it, and its unit."""
+    """A number with one decimal and its unit, as the person's language writes them."""
     from babel.numbers import format_decimal
 
-    return f"{format_decimal(value, '0.0', locale=language())} {unit}"
+    return f"{format_decimal(value, '0.0', locale=language())} {tr(unit)}"
+
+
+def plain(value: float) -> str:
+    """A number as the person's language writes it, with no more decimals than it has."""
+    from babel.numbers import format_decimal
+
+    return str(format_decimal(value, "0.##", locale=language()))
 
 
 def write_json(answer: object) -> None:

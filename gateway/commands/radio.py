@@ -70,7 +70,8 @@ def scan(
         return
     known = [device for device in heard if device["profile"]]
     for device in known:
-        print(f"{device['name'] or '–'}  {device['address']}  {device['title']}  {device['signal_dbm']} dBm")  # noqa: T201
+        title = terminal.tr(str(device["title"]))
+        print(f"{device['name'] or '–'}  {device['address']}  {title}  {device['signal_dbm']} dBm")  # noqa: T201
     if not known:
         terminal.say("No meter was heard. Wake it, turn its Bluetooth on, bring it near, and scan again.")
     if len(heard) > len(known):

@@ -138,9 +138,9 @@ async def _work(home: Home, listening: socket, stop: asyncio.Event) -> None:
     terminal.say(
         "It listens for your meters {listen} seconds in every {every}, or in every {attended} "
         "while your page is open, and not at all while no meter is paired.",
-        listen=f"{WATCH_LIMITS.listen:g}",
-        every=f"{WATCH_LIMITS.listen + WATCH_LIMITS.rest:g}",
-        attended=f"{WATCH_LIMITS.listen + WATCH_LIMITS.rest_attended:g}",
+        listen=terminal.plain(WATCH_LIMITS.listen),
+        every=terminal.plain(WATCH_LIMITS.listen + WATCH_LIMITS.rest),
+        attended=terminal.plain(WATCH_LIMITS.listen + WATCH_LIMITS.rest_attended),
     )
     station = Station(home, Events())
     stop_seconds = min(home.settings.stop_seconds, PAGE_STOP_SECONDS)

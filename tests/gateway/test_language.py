@@ -18,6 +18,7 @@ import device_profiles
 import fhir_mapping
 import gateway
 import storage
+from device_profiles import catalogue
 from device_profiles.errors import PasserelleError
 from gateway import usage
 from gateway.api import auth, fhir, problems, shelf, uploads
@@ -47,6 +48,8 @@ SAID_BY_NAME = {
     *RANGES_IN_PREGNANCY,
     *COUNTS.values(),
     *ERASED_SINCE.values(),
+    *(profile.title for profile in catalogue.BUILT_IN if profile.manufacturer is None),
+    *("GB", "MB", "kB"),
     *audit.REASONS.values(),
     *space.CONDITIONS.values(),
     space.UNEXPLAINED,
