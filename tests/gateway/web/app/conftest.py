@@ -125,7 +125,7 @@ class RunningPage:
                 found = await radio.find(lambda other: other.address == peripheral.address)
                 device = await pair_device(self.home, radio, found, patient, self._read_display)
                 await sync_device(self.home, radio, patient, device)
-            await peripheral.sleep()
+                await peripheral.sleep()  # before the watcher listens again: it would read it once more
             return device
 
         return self.wait_for(pair())
